@@ -10,7 +10,15 @@ module.exports = {
       comment: 'processors/rules is the pure domain: it knows the records and itself.',
       severity: 'error',
       from: { path: '^processors/rules/' },
-      to: { pathNot: ['^processors/rules/', '^processors/settings\\.ts$', '^schemas/', '^node:crypto$', '^crypto$'] },
+      to: {
+        pathNot: [
+          '^processors/rules/',
+          '^processors/settings\\.ts$',
+          '^schemas/',
+          '^node:crypto$',
+          '^crypto$',
+        ],
+      },
     },
     {
       name: 'no-io-left-of-infra',
@@ -30,6 +38,10 @@ module.exports = {
     doNotFollow: { path: 'node_modules' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
-    enhancedResolveOptions: { extensions: ['.ts', '.js'], exportsFields: ['exports'], conditionNames: ['import', 'node', 'default'] },
+    enhancedResolveOptions: {
+      extensions: ['.ts', '.js'],
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default'],
+    },
   },
 };

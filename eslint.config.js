@@ -36,8 +36,14 @@ export default defineConfig(
     extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
     languageOptions: { parserOptions: { projectService: true } },
     rules: {
-      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
-      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
       '@typescript-eslint/no-non-null-assertion': 'error',
       '@typescript-eslint/consistent-type-definitions': ['error', 'interface'],
@@ -59,20 +65,37 @@ export default defineConfig(
     ),
   ).map(([file, entries]) => ({
     files: [file],
-    rules: { '@typescript-eslint/no-restricted-imports': restrict(entries.map(({ name }) => name)) },
+    rules: {
+      '@typescript-eslint/no-restricted-imports': restrict(entries.map(({ name }) => name)),
+    },
   })),
   {
     // A random choice never depends on arrival order, and time comes in from outside.
     files: ['schemas/**/*.ts', 'processors/**/*.ts', 'topology/**/*.ts'],
     rules: {
-      'no-restricted-globals': ['error', 'Date', 'performance', 'setTimeout', 'setInterval', 'setImmediate', 'process', 'fetch'],
-      'no-restricted-properties': ['error', { object: 'Math', property: 'random', message: 'Chance comes in through the context.' }],
+      'no-restricted-globals': [
+        'error',
+        'Date',
+        'performance',
+        'setTimeout',
+        'setInterval',
+        'setImmediate',
+        'process',
+        'fetch',
+      ],
+      'no-restricted-properties': [
+        'error',
+        { object: 'Math', property: 'random', message: 'Chance comes in through the context.' },
+      ],
     },
   },
   {
     files: ['infra/**/*.ts'],
     rules: {
-      'no-restricted-properties': ['error', { object: 'Math', property: 'random', message: 'Every random choice has a seed.' }],
+      'no-restricted-properties': [
+        'error',
+        { object: 'Math', property: 'random', message: 'Every random choice has a seed.' },
+      ],
     },
   },
   {

@@ -1,0 +1,21 @@
+/**
+ * The schema registry as a port. Adapters: SQLite (embedded) and a real registry (Kafka). Subjects are named by
+ * topic (`<topic>-value`); ids belong to one registry. Every adapter passes `test/contract/registry.ts`.
+ */
+export interface SchemaRegistry {
+  /** Registers the text under the subject if it is new there; the same text always has the same id. */
+  register(subject: string, schema: string): Promise<number>;
+  /** @throws PermanentError with the code `unknown-schema` if this registry never gave out the id. */
+  byId(id: number): Promise<string>;
+  latest(subject: string): Promise<SchemaVersion | null>;
+  byVersion(subject: string, version: number): Promise<SchemaVersion | null>;
+  /** FULL_TRANSITIVE: every version can read, and be read by, every other. Empty means compatible. */
+  incompatibilities(subject: string, schema: string): Promise<readonly string[]>;
+}
+
+export interface SchemaVersion {
+  readonly id: number;
+  /** From 1. */
+  readonly version: number;
+  readonly schema: string;
+}

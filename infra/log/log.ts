@@ -1,0 +1,110 @@
+/**
+ * The log as a port: partitioned topics of records that stay in order, consumer groups that remember how far
+ * they are, and transactions over outputs and progress. Adapters: SQLite (embedded), memory (tests), Kafka.
+ * Every adapter passes `test/contract/log.ts`.
+ */
+export interface Log {
+  /** The same for every topic of a pipeline, and fixed for ever. */
+  readonly partitions: number;
+
+  /** Appends all of them or none; resolves when they are durable, with the offset of each. */
+  append(records: readonly NewRecord[]): Promise<readonly number[]>;
+
+  /** Joins `group` on `topic`; records are pushed to the subscriber until the subscription is closed. */
+  subscribe(group: string, topic: string, subscriber: Subscriber): Promise<Subscription>;
+
+  /** At most `limit` records from offset `from` on (gaps are skipped); empty at the end of the partition. */
+  read(
+    topic: string,
+    partition: number,
+    from: number,
+    limit: ReadLimit,
+  ): Promise<readonly LogRecord[]>;
+
+  /** First offset that is still kept and the next one to be written, per partition. */
+  ends(topic: string): Promise<readonly PartitionEnds[]>;
+
+  /** Where a group stands, per partition; position 0 and empty metadata if it never committed. */
+  committed(group: string, topic: string): Promise<readonly Committed[]>;
+
+  /** The first offset whose record was appended at `timestamp` (ms) or later; the end if there is none. */
+  offsetAt(topic: string, partition: number, timestamp: number): Promise<number>;
+
+  /** The latest record of a key in any partition; only for topics opened with `keyed`. */
+  latest(topic: string, key: string): Promise<LogRecord | null>;
+
+  /** Calls back (soon, not for each record) after something was appended to the topic; returns the way out. */
+  watch(topic: string, onAppend: () => void): () => void;
+
+  close(): Promise<void>;
+}
+
+export interface NewRecord {
+  readonly topic: string;
+  readonly partition: number;
+  readonly key: string | null;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly value: Uint8Array;
+}
+
+export interface LogRecord extends NewRecord {
+  readonly offset: number;
+  /** When it was appended, milliseconds since 1970. */
+  readonly timestamp: number;
+}
+
+export interface ReadLimit {
+  readonly records: number;
+  /** Stops after the record that reaches it; a single larger record is still returned. */
+  readonly bytes: number;
+}
+
+export interface PartitionEnds {
+  readonly partition: number;
+  readonly earliest: number;
+  readonly latest: number;
+}
+
+export interface Committed {
+  readonly partition: number;
+  readonly position: number;
+  readonly metadata: string;
+}
+
+/**
+ * What a member of a group is told, per partition: `assigned`, then `records` any number of times, then
+ * `revoked`. Calls for one partition never overlap; `records` must only enqueue and return.
+ */
+export interface Subscriber {
+  /** Reading starts at the committed position, paused until `resume` is called. */
+  assigned(partition: number, committed: Committed): void;
+  /**
+   * Records in order of offset; every offset below `next` that was not delivered is a gap and counts as done.
+   */
+  records(partition: number, records: readonly LogRecord[], next: number): void;
+  /** Resolves when finished work has been committed; the partition belongs to someone else afterwards. */
+  revoked(partition: number): Promise<void>;
+  /** The subscription cannot go on; nothing more will be delivered. */
+  failed(error: Error): void;
+}
+
+export interface Subscription {
+  /** After it returns at most what was already under way is delivered. */
+  pause(partition: number): void;
+  resume(partition: number): void;
+  /**
+   * Publishes the outputs and moves the group's position, both or neither; resolves when durable. Outputs may
+   * include records for the input topic itself.
+   */
+  commit(partition: number, transaction: Transaction): Promise<void>;
+  /** Stops delivery, lets `revoked` finish for every partition, and leaves the group. */
+  close(): Promise<void>;
+}
+
+export interface Transaction {
+  readonly outputs: readonly NewRecord[];
+  /** Everything below is done. */
+  readonly position: number;
+  /** What is done above the position, at most 4,096 bytes. */
+  readonly metadata: string;
+}

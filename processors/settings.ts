@@ -1,0 +1,100 @@
+/**
+ * The semantic settings of an iteration: they decide which pairs come out, so they are fixed when it opens.
+ * Every number of the method is here; the values of `faithful` are those of the paper and its code (arXiv
+ * 2412.11605). Limits, URLs and time-outs are not: those may change at any restart and live in infra.
+ */
+export interface Settings {
+  /** Which iteration this is. */
+  readonly iteration: string;
+  /** The rules to follow. */
+  readonly mode: 'faithful';
+  /** The seed of every random choice. */
+  readonly seed: number;
+  /** The version of the model behind each role: part of the id of every draw. */
+  readonly models: { readonly actor: string; readonly judge: string; readonly refiner: string };
+  readonly sample: Sampling & {
+    /** Responses per instruction. */
+    readonly responses: number;
+  };
+  readonly judge: Sampling & {
+    /** Votes per response, and per node in each round. */
+    readonly votes: number;
+    /** Rounds in all for a node whose votes tie. */
+    readonly rounds: number;
+  };
+  readonly refine: Sampling & {
+    /** Tries that a child has; one that finds nothing between the marks is over. */
+    readonly tries: number;
+    /** Calls that a try has; an answer without `[[start]]` uses one up. */
+    readonly calls_per_try: number;
+  };
+  readonly search: {
+    readonly strategy: 'breadth-first' | 'depth-first';
+    /** Children per node. */
+    readonly branch: number;
+    /** Nodes that are refined further: of a level breadth-first, of a node's children depth-first. */
+    readonly keep: number;
+    /** Refinements between the root and the deepest node. */
+    readonly depth: number;
+    /** A node is accepted if its value is greater; rules search and pair alike. */
+    readonly gate: number;
+    /** Children with a value after which a tree ends. */
+    readonly max_nodes: number;
+  };
+  /** Trees per instruction at the most. */
+  readonly negatives_per_instruction: number;
+  readonly prompts: { readonly judge: Prompt; readonly refine: Prompt };
+}
+
+/** How to draw from a model; all of it is sent explicitly. */
+export interface Sampling {
+  readonly temperature: number;
+  readonly top_p: number;
+  readonly max_tokens: number;
+  readonly stop: readonly string[];
+}
+
+/** A prompt template and its hash, by which records name it. */
+export interface Prompt {
+  readonly template: string;
+  /** SHA-256 of the template in hex, its first 16 digits. */
+  readonly hash: string;
+}
+
+/** The paper's settings; which models, which prompts and which iteration is for the caller to say. */
+export const faithful: Omit<Settings, 'iteration' | 'models' | 'prompts'> = {
+  mode: 'faithful',
+  seed: 0,
+  sample: {
+    responses: 5,
+    temperature: 0.9,
+    top_p: 0.9,
+    max_tokens: 2048,
+    stop: ['<|eot_id|>', '</s>'],
+  },
+  judge: {
+    votes: 5,
+    rounds: 3,
+    temperature: 0.7,
+    top_p: 1,
+    max_tokens: 2048,
+    stop: ['<|eot_id|>', '</s>'],
+  },
+  refine: {
+    tries: 3,
+    calls_per_try: 3,
+    temperature: 0.7,
+    top_p: 1,
+    max_tokens: 3072,
+    stop: [],
+  },
+  search: {
+    strategy: 'breadth-first',
+    branch: 3,
+    keep: 2,
+    depth: 3,
+    gate: 0.5,
+    max_nodes: 1000,
+  },
+  negatives_per_instruction: 1,
+};

@@ -1,0 +1,74 @@
+import type { Processor, Role, Table } from '../processors/processor.ts';
+
+/** A topic, with the type of its records. */
+export interface Topic<Record = unknown> {
+  /** Short name; on the log it is `<pipeline>.<name>`. */
+  readonly name: string;
+  /** The schema of its values: `schemas/<schema>.avsc`. */
+  readonly schema: string;
+  readonly kept: Kept;
+  /** True if something looks records up by key. */
+  readonly keyed: boolean;
+  /** Largest record in bytes; the log's default if absent. */
+  readonly maxBytes?: number;
+  readonly about: string;
+  /** For the compiler only: a function type, so that a topic of other records never fits in its place. */
+  readonly record?: (record: Record) => Record;
+}
+
+/** For how long: `forever`, a number of days, or only the latest record of each key. */
+export type Kept = 'forever' | 'latest' | { readonly days: number };
+
+/** How a record that will never succeed ends: nothing has started, an instruction fails, or one tree of it. */
+export type Unit = 'instruction' | 'tree';
+
+/** A processor with its topics. Outputs go to the partition that the input came from. */
+export interface Step {
+  // The typed shape is checked by `step`; behind it the runtime treats records as opaque.
+  readonly process: Processor<never, Record<string, unknown>, never>;
+  readonly from: Topic;
+  readonly to: Readonly<Record<string, Topic>>;
+  readonly tables: Readonly<Record<string, Topic>>;
+  readonly asks: readonly Role[];
+  readonly ends: Unit;
+  /** A step that is part of the search loop says what bounds its rounds: the setting's name. */
+  readonly bound: string | null;
+}
+
+/** Steps in the order in which records travel: a later one is served first. */
+export type Dataflow = Readonly<Record<string, Step>>;
+
+export const topic = <Record>(
+  name: string,
+  options: Omit<Topic<Record>, 'name' | 'keyed' | 'record'> & { readonly keyed?: boolean },
+): Topic<Record> => ({ keyed: false, ...options, name });
+
+/**
+ * Wires a processor: each of its outputs and tables must have a topic of the right record, and no other.
+ *
+ * A union in one direction is fine: two steps may write the same topic.
+ */
+export function step<Input, Outputs, Tables>(
+  process: Processor<Input, Outputs, Tables>,
+  wiring: {
+    readonly from: Topic<Input>;
+    readonly to: { readonly [Name in keyof Outputs]: Topic<Outputs[Name]> };
+    readonly tables?: {
+      readonly [Name in keyof Tables]: Tables[Name] extends Table<infer Row> ? Topic<Row> : never;
+    };
+    readonly asks?: readonly Role[];
+    readonly ends: Unit;
+    readonly bound?: string;
+  },
+): Step {
+  return {
+    // Sound because the runtime hands each step only records of its `from` topic and takes only its outputs.
+    process: process as unknown as Step['process'],
+    from: wiring.from,
+    to: wiring.to,
+    tables: wiring.tables ?? {},
+    asks: wiring.asks ?? [],
+    ends: wiring.ends,
+    bound: wiring.bound ?? null,
+  };
+}
