@@ -1,7 +1,7 @@
 import type { Processor, Role, Table } from '../processors/processor.ts';
 
-/** A topic, with the type of its records. */
-export interface Topic<Record = unknown> {
+/** What the log must know of a topic. */
+export interface TopicInfo {
   /** Short name; on the log it is `<pipeline>.<name>`. */
   readonly name: string;
   /** The schema of its values: `schemas/<schema>.avsc`. */
@@ -12,7 +12,11 @@ export interface Topic<Record = unknown> {
   /** Largest record in bytes; the log's default if absent. */
   readonly maxBytes?: number;
   readonly about: string;
-  /** For the compiler only: a function type, so that a topic of other records never fits in its place. */
+}
+
+/** A topic with the type of its records, for the compiler only. */
+export interface Topic<Record> extends TopicInfo {
+  /** A function type, so that a topic of other records never fits in its place. Never set. */
   readonly record?: (record: Record) => Record;
 }
 
@@ -26,9 +30,9 @@ export type Unit = 'instruction' | 'tree';
 export interface Step {
   // The typed shape is checked by `step`; behind it the runtime treats records as opaque.
   readonly process: Processor<never, Record<string, unknown>, never>;
-  readonly from: Topic;
-  readonly to: Readonly<Record<string, Topic>>;
-  readonly tables: Readonly<Record<string, Topic>>;
+  readonly from: TopicInfo;
+  readonly to: Readonly<Record<string, TopicInfo>>;
+  readonly tables: Readonly<Record<string, TopicInfo>>;
   readonly asks: readonly Role[];
   readonly ends: Unit;
   /** A step that is part of the search loop says what bounds its rounds: the setting's name. */
@@ -40,7 +44,7 @@ export type Dataflow = Readonly<Record<string, Step>>;
 
 export const topic = <Record>(
   name: string,
-  options: Omit<Topic<Record>, 'name' | 'keyed' | 'record'> & { readonly keyed?: boolean },
+  options: Omit<TopicInfo, 'name' | 'keyed'> & { readonly keyed?: boolean },
 ): Topic<Record> => ({ keyed: false, ...options, name });
 
 /**
@@ -62,8 +66,7 @@ export function step<Input, Outputs, Tables>(
   },
 ): Step {
   return {
-    // Sound because the runtime hands each step only records of its `from` topic and takes only its outputs.
-    process: process as unknown as Step['process'],
+    process,
     from: wiring.from,
     to: wiring.to,
     tables: wiring.tables ?? {},
