@@ -75,3 +75,7 @@ export function step<Input, Outputs, Tables>(
     bound: wiring.bound ?? null,
   };
 }
+
+/** The name of a topic on the log: `<pipeline>.<name>`. */
+export const nameOnLog = (pipeline: string, { name }: Pick<TopicInfo, 'name'>): string =>
+  `${pipeline}.${name}`;
