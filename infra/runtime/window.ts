@@ -1,0 +1,96 @@
+/**
+ * Which offsets of one partition are done, while records finish in any order.
+ *
+ * Everything below `low` is done; above it, single offsets are. That is exactly what a commit stores: `low` as
+ * the position, the rest as a bitset in the metadata, so that after a crash nothing finished is done again.
+ * A window belongs to one epoch of one partition: whoever gets the partition next makes a new one.
+ */
+export class Window {
+  /** Offsets that a window may cover: its bitset in base64 stays under Kafka's 4,096 bytes of metadata. */
+  static readonly span = 16_384;
+
+  #low: number;
+  #next: number;
+  readonly #done = new Set<number>();
+
+  constructor(position: number, metadata: string) {
+    this.#low = position;
+    this.#next = position;
+    for (const offset of offsetsOf(metadata, position)) this.#done.add(offset);
+    this.#advance();
+  }
+
+  /** Everything below is done. */
+  get low(): number {
+    return this.#low;
+  }
+
+  /** The first offset that has not been delivered. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /** Delivered offsets from `low` on, done or not. */
+  get size(): number {
+    return this.#next - this.#low;
+  }
+
+  /** Share of the delivered offsets that are done. */
+  get share(): number {
+    return this.size === 0 ? 1 : this.#done.size / this.size;
+  }
+
+  isDone(offset: number): boolean {
+    return offset < this.#low || this.#done.has(offset);
+  }
+
+  /** True if the offset can be remembered as done while `low` stays. */
+  holds(offset: number): boolean {
+    return offset < this.#low + Window.span;
+  }
+
+  /** Notes that everything below `next` has been delivered, except the offsets of `records`: those are gaps. */
+  deliver(offsets: readonly number[], next: number): void {
+    const delivered = new Set(offsets);
+    for (let offset = this.#next; offset < next; offset++) {
+      if (!delivered.has(offset)) this.#mark(offset);
+    }
+    this.#next = Math.max(this.#next, next);
+    this.#advance();
+  }
+
+  finish(offset: number): void {
+    this.#mark(offset);
+    this.#advance();
+  }
+
+  /** The bitset of what is done above `low`, in base64; bit 0 stands for `low + 1`. */
+  get metadata(): string {
+    if (this.#done.size === 0) return '';
+    let last = this.#low;
+    for (const offset of this.#done) last = Math.max(last, offset);
+    const bits = new Uint8Array(Math.ceil((last - this.#low) / 8));
+    for (const offset of this.#done) {
+      const bit = offset - this.#low - 1;
+      bits[bit >> 3] = (bits[bit >> 3] ?? 0) | (1 << (bit & 7));
+    }
+    return Buffer.from(bits).toString('base64');
+  }
+
+  #mark(offset: number): void {
+    if (offset >= this.#low) this.#done.add(offset);
+  }
+
+  #advance(): void {
+    while (this.#done.delete(this.#low)) this.#low++;
+    this.#next = Math.max(this.#next, this.#low);
+  }
+}
+
+function* offsetsOf(metadata: string, position: number): Generator<number> {
+  for (const [index, byte] of Buffer.from(metadata, 'base64').entries()) {
+    for (let bit = 0; bit < 8; bit++) {
+      if ((byte & (1 << bit)) !== 0) yield position + 1 + index * 8 + bit;
+    }
+  }
+}
