@@ -1,0 +1,141 @@
+import { PermanentError } from '../../processors/processor.ts';
+import { nameOnLog, type TopicInfo } from '../../topology/topology.ts';
+import { parseSchema, schemaText, unreadable, type AvroType } from './avro.ts';
+import type { SchemaRegistry } from './registry.ts';
+
+/**
+ * Records to bytes and back, in the wire format that every schema registry's tools read: a zero byte, the id of
+ * the writer's schema (4 bytes, big-endian), the record in Avro. Types and resolvers are kept by schema id.
+ */
+export interface Serde {
+  /**
+   * Registers the schema of each topic under `<name on the log>-value`; needed once before `encode`.
+   *
+   * @throws Error if a schema could not read, or be read by, all that the log already holds.
+   */
+  prepare(topics: readonly TopicInfo[]): Promise<void>;
+  /**
+   * @throws PermanentError with the code `encode` if it is no such record, or `too-large`.
+   */
+  encode(topic: Pick<TopicInfo, 'name'>, record: unknown): Uint8Array;
+  /**
+   * The record, as `schemas/<schema>.avsc` has it today; a promise of it only where the registry has to be asked.
+   *
+   * @throws PermanentError with the code `decode` or `unknown-schema`.
+   */
+  decode(schema: string, bytes: Uint8Array): unknown;
+}
+
+/** Like the brokers' own default. */
+const bytesMaxDefault = 1024 * 1024;
+const headerBytes = 5;
+
+export function createSerde(registry: SchemaRegistry, pipeline: string): Serde {
+  const writers = new Map<string, Writer>();
+  const readers = new Map<string, AvroType>();
+  /** By the reader's schema and the writer's id: as many as the registry has, since others never get in. */
+  const decoders = new Map<string, Decoder>();
+  let scratch = Buffer.alloc(64 * 1024);
+
+  const readerOf = (schema: string): AvroType => {
+    const reader = readers.get(schema) ?? parseSchema(schemaText(schema));
+    readers.set(schema, reader);
+    return reader;
+  };
+
+  async function learn(schema: string, id: number): Promise<Decoder> {
+    const writer = parseSchema(await registry.byId(id));
+    const reader = readerOf(schema);
+    const problem = unreadable(reader, writer);
+    if (problem !== null) {
+      throw new PermanentError('decode', `schema ${id} cannot be read as ${schema}: ${problem}`);
+    }
+    const decoder = reader.resolver(writer);
+    decoders.set(`${schema}/${id}`, decoder);
+    return decoder;
+  }
+
+  return {
+    async prepare(topics) {
+      for (const topic of topics) {
+        const subject = `${nameOnLog(pipeline, topic)}-value`;
+        const text = schemaText(topic.schema);
+        const problems = await registry.incompatibilities(subject, text);
+        if (problems.length > 0) {
+          throw new Error(
+            `${topic.schema} does not fit what ${subject} holds: ${problems.join('; ')}`,
+          );
+        }
+        const id = await registry.register(subject, text);
+        writers.set(topic.name, {
+          id,
+          type: readerOf(topic.schema),
+          bytesMax: topic.maxBytes ?? bytesMaxDefault,
+        });
+      }
+    },
+
+    encode(topic, record) {
+      const writer = writers.get(topic.name);
+      if (!writer) throw new Error(`${topic.name} was not prepared`);
+      let end = tryWrite(topic.name, writer, record, scratch);
+      const bytes = end > 0 ? end : scratch.length - end;
+      if (bytes > writer.bytesMax) {
+        throw new PermanentError(
+          'too-large',
+          `a record for ${topic.name} has ${bytes} bytes, at most ${writer.bytesMax} are allowed`,
+        );
+      }
+      if (end <= 0) {
+        scratch = Buffer.alloc(bytes * 2);
+        end = tryWrite(topic.name, writer, record, scratch);
+      }
+      return new Uint8Array(scratch.subarray(0, end));
+    },
+
+    decode(schema, bytes) {
+      const id = schemaIdOf(bytes);
+      const decoder = decoders.get(`${schema}/${id}`);
+      if (decoder) return decodeWith(decoder, schema, bytes);
+      return learn(schema, id).then((learnt) => decodeWith(learnt, schema, bytes));
+    },
+  };
+}
+
+interface Writer {
+  readonly id: number;
+  readonly type: AvroType;
+  readonly bytesMax: number;
+}
+
+type Decoder = (bytes: Uint8Array, position: number) => unknown;
+
+/** The end of what was written, or minus the bytes that are missing. */
+function tryWrite(topic: string, { id, type }: Writer, record: unknown, target: Buffer): number {
+  target[0] = 0;
+  target.writeUInt32BE(id, 1);
+  try {
+    return type.write(record, target, headerBytes);
+  } catch (error) {
+    throw new PermanentError('encode', `not a record of ${topic}: ${textOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+function schemaIdOf(bytes: Uint8Array): number {
+  if (bytes.length < headerBytes || bytes[0] !== 0) {
+    throw new PermanentError('decode', `not in the wire format: ${bytes.length} bytes`);
+  }
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(1);
+}
+
+function decodeWith(decoder: Decoder, schema: string, bytes: Uint8Array): unknown {
+  try {
+    return decoder(bytes, headerBytes);
+  } catch (error) {
+    throw new PermanentError('decode', `not a ${schema}: ${textOf(error)}`, { cause: error });
+  }
+}
+
+const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
