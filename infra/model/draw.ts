@@ -39,5 +39,8 @@ export function drawIds(origin: Origin, request: ModelRequest): readonly string[
 /** The seed that a request sends: 31 bits of the id of its first draw, so that answers do not depend on order. */
 export const seedOf = (id: string): number => Number.parseInt(id.slice(0, 8), 16) & 0x7fffffff;
 
+/** One of `count` shares, always the same for the same text. */
+export const shareOf = (text: string, count: number): number => seedOf(digest(text)) % count;
+
 const digest = (value: unknown): string =>
   createHash('sha256').update(JSON.stringify(value)).digest('hex');

@@ -5,6 +5,7 @@ import OpenAI, {
   APIUserAbortError,
 } from 'openai';
 import { Agent, fetch as undiciFetch } from 'undici';
+import { oneLine } from '../text.ts';
 import {
   CallError,
   type Call,
@@ -126,7 +127,9 @@ function readChoice(choice: unknown): RawChoice | null {
   const { message, finish_reason } = choice;
   const reasoning = message['reasoning_content'] ?? message['reasoning'];
   const thoughts = typeof reasoning === 'string' && reasoning !== '' ? reasoning : null;
-  const content = message['content'] ?? (thoughts === null ? null : '');
+  // A reasoning model that was cut while it thought has said nothing yet.
+  const silent = thoughts !== null || finish_reason === 'length';
+  const content = message['content'] ?? (silent ? '' : null);
   if (typeof content !== 'string') return null;
   return {
     content: content.toWellFormed(),
@@ -245,15 +248,9 @@ function rootCause(error: unknown): string {
   );
 }
 
-/** Servers say hostile things: one line, no control characters, bounded. */
-function excerpt(value: unknown): string {
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  // eslint-disable-next-line no-control-regex -- control characters are what is removed here
-  return text
-    .slice(0, 400)
-    .replaceAll(/[\u0000-\u001f\u007f-\u009f\s]+/g, ' ')
-    .slice(0, 160);
-}
+/** Servers say hostile things. */
+const excerpt = (value: unknown): string =>
+  oneLine(typeof value === 'string' ? value : JSON.stringify(value));
 
 /** The SDK's class is generic over `any`; this keeps its fields typed. */
 const isApiError = (error: unknown): error is APIError => error instanceof APIError;

@@ -13,6 +13,7 @@ export class CallQueue {
   #halvedAt = -Infinity;
   readonly #waiting: Waiting[] = [];
   #sequence = 0;
+  #closed = false;
 
   constructor(maxInFlight: number) {
     this.maxInFlight = maxInFlight;
@@ -94,7 +95,13 @@ export class CallQueue {
     this.#limit = Math.max(1, Math.floor(this.#limit / 2));
   }
 
+  /** No call starts any more; those that were sent go on. */
+  close(): void {
+    this.#closed = true;
+  }
+
   #start(): void {
+    if (this.#closed) return;
     for (let first = this.#waiting[0]; first; first = this.#waiting[0]) {
       // Strictly in order: letting a narrow call past a wide one would starve the wide one.
       if (this.#held > 0 && this.#held + first.places > this.#limit) return;

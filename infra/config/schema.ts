@@ -1,0 +1,240 @@
+import { z } from 'zod';
+import { faithful } from '../../processors/settings.ts';
+
+/**
+ * The configuration file, checked. Semantic settings decide which pairs come out and are fixed when an iteration
+ * opens; everything under `models` (but `version`), `limits`, `retries` and `export` may change at any restart.
+ */
+const sampling = (defaults: {
+  readonly temperature: number;
+  readonly top_p: number;
+  readonly max_tokens: number;
+  readonly stop: readonly string[];
+}) => ({
+  temperature: z.number().min(0).max(5).default(defaults.temperature),
+  top_p: z.number().gt(0).max(1).default(defaults.top_p),
+  max_tokens: z.int().min(1).default(defaults.max_tokens),
+  stop: z
+    .array(z.string().min(1))
+    .max(16)
+    .default([...defaults.stop]),
+});
+
+const url = z
+  .string()
+  .regex(
+    /^https?:\/\/[^\s@]+$/,
+    'expected a URL such as http://localhost:8000/v1, without a user or key in it',
+  );
+
+const endpoint = z.strictObject({
+  url: z
+    .union([url, z.array(url).min(1).max(64)])
+    .optional()
+    .describe(
+      'Where the server is, up to and including /v1; several for replicas of the same model.',
+    ),
+  model: z.string().min(1).optional().describe('The name that the server knows the model by.'),
+  version: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'What records call the model; its name unless said otherwise. Fixed for an iteration.',
+    ),
+  api_key_env: z.string().min(1).optional().describe('Environment variable that holds the key.'),
+  api_key_file: z.string().min(1).optional().describe('File that holds the key.'),
+  max_in_flight: z.int().min(1).max(100_000).optional().describe('Generations in flight at most.'),
+  max_choices: z
+    .int()
+    .min(1)
+    .max(1024)
+    .optional()
+    .describe('Choices asked for in one request at most.'),
+  deadline_ms: z.int().min(1).optional().describe('How long one call may take.'),
+  context_tokens: z
+    .int()
+    .min(1)
+    .optional()
+    .describe("The model's context; asked from the server unless given."),
+  extra_body: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .describe('Merged into every request, such as top_k.'),
+  price: z
+    .strictObject({ prompt: z.number().min(0), completion: z.number().min(0) })
+    .optional()
+    .describe('Per million tokens, in your currency.'),
+});
+
+export const configSchema = z.strictObject({
+  pipeline: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9_-]{0,63}$/)
+    .default('spar')
+    .describe('First part of every topic name.'),
+  mode: z.enum(['faithful']).default('faithful'),
+  seed: z.int().min(0).default(faithful.seed),
+  models: z
+    .strictObject({
+      default: endpoint.prefault({}).describe('For every role that does not say otherwise.'),
+      actor: endpoint.prefault({}),
+      judge: endpoint.prefault({}),
+      refiner: endpoint.prefault({}),
+    })
+    .prefault({}),
+  sample: z
+    .strictObject({
+      responses: z.int().min(1).max(1024).default(faithful.sample.responses),
+      ...sampling(faithful.sample),
+    })
+    .prefault({}),
+  judge: z
+    .strictObject({
+      votes: z.int().min(1).max(1024).default(faithful.judge.votes),
+      rounds: z.int().min(1).max(100).default(faithful.judge.rounds),
+      ...sampling(faithful.judge),
+    })
+    .prefault({}),
+  refine: z
+    .strictObject({
+      tries: z.int().min(1).max(100).default(faithful.refine.tries),
+      calls_per_try: z.int().min(1).max(100).default(faithful.refine.calls_per_try),
+      ...sampling(faithful.refine),
+    })
+    .prefault({}),
+  search: z
+    .strictObject({
+      strategy: z.enum(['breadth-first', 'depth-first']).default(faithful.search.strategy),
+      branch: z.int().min(1).max(100).default(faithful.search.branch),
+      keep: z.int().min(1).max(100).default(faithful.search.keep),
+      depth: z.int().min(1).max(100).default(faithful.search.depth),
+      gate: z.number().min(0).lt(1).default(faithful.search.gate),
+      max_nodes: z.int().min(1).max(100_000).default(faithful.search.max_nodes),
+    })
+    .prefault({}),
+  negatives_per_instruction: z.int().min(1).max(1024).default(faithful.negatives_per_instruction),
+  prompts: z
+    .strictObject({
+      judge: z.string().min(1).optional().describe('A file in place of our judge prompt.'),
+      refine: z.string().min(1).optional().describe('A file in place of our refine prompt.'),
+    })
+    .prefault({}),
+  limits: z
+    .strictObject({
+      max_in_flight: z
+        .int()
+        .min(1)
+        .max(100_000)
+        .default(256)
+        .describe('Generations in flight at one endpoint, unless it says otherwise.'),
+      deadline_ms: z
+        .int()
+        .min(1)
+        .default(15 * 60_000)
+        .describe('How long one call may take.'),
+      records: z.int().min(1).max(16_384).default(4096).describe('Records in flight in a stage.'),
+      bytes: z
+        .int()
+        .min(1024)
+        .default(64 * 1024 * 1024)
+        .describe('Bytes of records in flight in a stage.'),
+      backlog_records: z
+        .int()
+        .min(1)
+        .default(1000)
+        .describe('Records waiting for later stages at which sampling pauses.'),
+      linger_ms: z
+        .int()
+        .min(0)
+        .max(10_000)
+        .default(20)
+        .describe('How long finished work waits for company in its transaction.'),
+      transaction_records: z.int().min(1).max(10_000).default(500),
+      table_wait_ms: z
+        .int()
+        .min(1)
+        .default(10 * 60_000)
+        .describe('How long a record waits for the row it joins with.'),
+      line_bytes: z
+        .int()
+        .min(1024)
+        .default(1024 * 1024)
+        .describe('The longest line of an instruction file.'),
+      shutdown_ms: z
+        .int()
+        .min(0)
+        .max(60_000)
+        .default(3000)
+        .describe(
+          'How long a stop waits for calls in flight, so that they need not be paid for again.',
+        ),
+      down_ms: z
+        .int()
+        .min(1)
+        .default(30 * 60_000)
+        .describe('How long a run waits for an endpoint that is down before it gives up.'),
+    })
+    .prefault({}),
+  retries: z
+    .strictObject({
+      attempts: z.int().min(1).max(1000).default(8).describe('Tries of one model call.'),
+      first_delay_ms: z.int().min(0).default(500),
+      max_delay_ms: z.int().min(0).default(30_000),
+      max_retry_after_ms: z
+        .int()
+        .min(0)
+        .default(120_000)
+        .describe('The longest wait that a server may ask for.'),
+      down_after: z
+        .int()
+        .min(1)
+        .default(10)
+        .describe('Failures in a row after which an endpoint counts as down.'),
+      record_attempts: z
+        .int()
+        .min(1)
+        .max(1000)
+        .default(5)
+        .describe('Tries of a record before it becomes a dead letter.'),
+    })
+    .prefault({}),
+  export: z
+    .strictObject({
+      formats: z
+        .array(z.enum(['llamafactory', 'trl']))
+        .min(1)
+        .default(['llamafactory', 'trl']),
+      base_model: z
+        .string()
+        .min(1)
+        .default('meta-llama/Llama-3.1-8B-Instruct')
+        .describe('What the shipped training files name as the model to train.'),
+    })
+    .prefault({}),
+  log_level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+});
+
+export type Config = z.output<typeof configSchema>;
+export type EndpointConfig = z.output<typeof endpoint>;
+
+/** One thing that is wrong with a configuration: where, and what was expected. */
+export interface ConfigProblem {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
+export function checkConfig(
+  value: unknown,
+): { readonly config: Config } | { readonly problems: readonly ConfigProblem[] } {
+  const result = configSchema.safeParse(value);
+  if (result.success) return { config: result.data };
+  return {
+    problems: result.error.issues.flatMap((issue) => {
+      const path = issue.path.filter((part) => typeof part !== 'symbol');
+      return issue.code === 'unrecognized_keys'
+        ? issue.keys.map((key) => ({ path: [...path, key], message: 'there is no such setting' }))
+        : [{ path, message: issue.message }];
+    }),
+  };
+}

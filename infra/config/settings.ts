@@ -1,0 +1,149 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { Prompt, Settings } from '../../processors/settings.ts';
+import type { Role } from '../../processors/processor.ts';
+import { UsageError } from '../errors.ts';
+import { messageOf } from '../text.ts';
+import type { Config, EndpointConfig } from './schema.ts';
+
+export const roles: readonly Role[] = ['actor', 'judge', 'refiner'];
+
+/** An endpoint with every default filled in. */
+export interface ResolvedEndpoint {
+  readonly urls: readonly string[];
+  readonly model: string;
+  readonly version: string;
+  readonly apiKey: string | null;
+  readonly maxInFlight: number;
+  readonly maxChoices: number | null;
+  readonly deadlineMs: number;
+  readonly contextTokens: number | null;
+  readonly extraBody: Readonly<Record<string, unknown>>;
+  readonly price: { readonly prompt: number; readonly completion: number } | null;
+}
+
+/** @throws UsageError if a role has no URL or model, or a key cannot be read */
+export function resolveEndpoint(
+  role: Role,
+  config: Config,
+  environment: NodeJS.ProcessEnv,
+): ResolvedEndpoint {
+  const merged: EndpointConfig = { ...config.models.default, ...defined(config.models[role]) };
+  const { url, model } = merged;
+  if (url === undefined || model === undefined) {
+    const [what, flag] = url === undefined ? ['URL', '--model-url'] : ['model', '--model'];
+    throw new UsageError(
+      `the ${role} has no ${what}: give ${flag}, or models.default in a config file (spar run --help shows both)`,
+    );
+  }
+  return {
+    urls: (typeof url === 'string' ? [url] : url).map((one) => one.replace(/\/+$/, '')),
+    model,
+    version: merged.version ?? model,
+    apiKey: keyOf(role, merged, environment),
+    maxInFlight: merged.max_in_flight ?? config.limits.max_in_flight,
+    maxChoices: merged.max_choices ?? null,
+    deadlineMs: merged.deadline_ms ?? config.limits.deadline_ms,
+    contextTokens: merged.context_tokens ?? null,
+    extraBody: merged.extra_body ?? {},
+    price: merged.price ?? null,
+  };
+}
+
+function keyOf(
+  role: Role,
+  endpoint: EndpointConfig,
+  environment: NodeJS.ProcessEnv,
+): string | null {
+  if (endpoint.api_key_file !== undefined) {
+    try {
+      return readFileSync(endpoint.api_key_file, 'utf8').trim();
+    } catch (error) {
+      throw new UsageError(`the ${role}'s api_key_file cannot be read: ${messageOf(error)}`, {
+        cause: error,
+      });
+    }
+  }
+  if (endpoint.api_key_env !== undefined) {
+    const key = environment[endpoint.api_key_env];
+    if (!key) {
+      throw new UsageError(
+        `the ${role}'s key should be in ${endpoint.api_key_env}, but that variable is empty or not set`,
+      );
+    }
+    return key;
+  }
+  return environment['OPENAI_API_KEY'] ?? null;
+}
+
+/** Everything semantic, with the prompt templates loaded: what an iteration fixes when it opens. */
+export function settingsOf(
+  config: Config,
+  iteration: string,
+  models: Settings['models'],
+): Settings {
+  return {
+    iteration,
+    mode: config.mode,
+    seed: config.seed,
+    models,
+    sample: config.sample,
+    judge: config.judge,
+    refine: config.refine,
+    search: config.search,
+    negatives_per_instruction: config.negatives_per_instruction,
+    prompts: {
+      judge: loadPrompt('judge', config.prompts.judge, [
+        'Final Judgement',
+        '{{instruction}}',
+        '{{response}}',
+      ]),
+      refine: loadPrompt('refine', config.prompts.refine, ['[[start]]', '[[end]]']),
+    },
+  };
+}
+
+function loadPrompt(name: string, file: string | undefined, marks: readonly string[]): Prompt {
+  const path = file ?? new URL(`../../processors/prompts/${name}.txt`, import.meta.url);
+  let template: string;
+  try {
+    template = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new UsageError(`the ${name} prompt cannot be read: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+  const missing = marks.filter((mark) => !template.includes(mark));
+  if (missing.length > 0) {
+    throw new UsageError(
+      `the ${name} prompt ${String(path)} lacks ${missing.join(' and ')}: answers could not be read without`,
+    );
+  }
+  return { template, hash: createHash('sha256').update(template).digest('hex').slice(0, 16) };
+}
+
+/** What differs between two sets of semantic settings, one line each; prompts are compared by their hash. */
+export function differences(opened: Settings, now: Settings): readonly string[] {
+  const [a, b] = [flat(opened), flat(now)];
+  return [...new Set([...a.keys(), ...b.keys()])]
+    .filter((path) => !path.endsWith('.template') && a.get(path) !== b.get(path))
+    .toSorted()
+    .map(
+      (path) =>
+        `${path}: ${a.get(path) ?? 'not set'} when it was opened, ${b.get(path) ?? 'not set'} now`,
+    );
+}
+
+function flat(value: unknown, path: readonly string[] = []): Map<string, string> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return new Map([[path.join('.'), JSON.stringify(value)]]);
+  }
+  return new Map(
+    Object.entries(value).flatMap(([name, inner]) => [...flat(inner, [...path, name])]),
+  );
+}
+
+const defined = <T extends object>(value: T): Partial<T> =>
+  Object.fromEntries(
+    Object.entries(value).filter(([, inner]) => inner !== undefined),
+  ) as Partial<T>;

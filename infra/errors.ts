@@ -1,0 +1,9 @@
+/** Something that the user can mend; its message says what happened, where, and what to do. Ends with exit code 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** The run could not do its work; nothing is lost. Ends with exit code 1. */
+export class RunError extends Error {
+  override readonly name = 'RunError';
+}

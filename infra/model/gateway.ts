@@ -1,0 +1,230 @@
+import { PermanentError } from '../../processors/processor.ts';
+import type { Model, ModelRequest, Role } from '../../processors/processor.ts';
+import { splitReasoning } from '../../processors/rules/reasoning.ts';
+import { addSpend, noSpend } from '../../processors/rules/spend.ts';
+import type { Spend } from '../../schemas/records.ts';
+import type { Journal, JournalEntry } from '../journal/journal.ts';
+import type { Time } from '../time.ts';
+import { drawIds, seedOf, shareOf, type Origin } from './draw.ts';
+import { CallError, type Call, type CallAnswer, type Endpoint, type Purpose } from './endpoint.ts';
+import type { Ledger } from './ledger.ts';
+import type { Policy } from './policy.ts';
+import { CallQueue } from './queue.ts';
+
+/** An endpoint with everything that is learnt about it: one per URL and model, shared by the roles that use it. */
+export interface Lane {
+  readonly endpoint: Endpoint;
+  readonly queue: CallQueue;
+  readonly policy: Policy;
+  /** Choices that one request may ask for; 1 where `n` is not honoured. */
+  choicesMax: number;
+  /** False where the reported usage covers only one of n choices. */
+  usageCoversAll: boolean;
+}
+
+/** Who answers for a role. */
+export interface RoleLanes {
+  /** Replicas of the same model; calls with the same prompt go to the same one. */
+  readonly lanes: readonly [Lane, ...Lane[]];
+  /** Price per million tokens; null if unknown. */
+  readonly price: { readonly prompt: number; readonly completion: number } | null;
+}
+
+/** In which order calls are served: see `CallQueue`. */
+export interface Priority {
+  readonly rank: number;
+  readonly order: number;
+}
+
+export interface Gateway {
+  /** The model as one record's processor sees it. */
+  model(
+    origin: Omit<Origin, 'modelVersion'>,
+    versions: Readonly<Record<Role, string>>,
+    priority: Priority,
+  ): Model;
+}
+
+const purposeOf: Readonly<Record<Role, Purpose>> = {
+  actor: 'sample',
+  judge: 'judge',
+  refiner: 'refine',
+};
+
+/**
+ * Between the processors and the model servers: every draw has an id; what the journal has is not asked again,
+ * what is being asked is joined, and an answer is journaled whole before anyone sees it.
+ */
+export function createGateway(
+  roles: Readonly<Record<Role, RoleLanes>>,
+  journal: Journal,
+  ledger: Ledger,
+  time: Time,
+): Gateway {
+  /** Draws that are being asked for; it is bounded by the records in flight. */
+  const underWay = new Map<string, Promise<JournalEntry>>();
+
+  return {
+    model: (origin, versions, priority) => ({
+      async ask(request, signal) {
+        const ids = drawIds({ ...origin, modelVersion: versions[request.role] }, request);
+        const known = journal.find(ids);
+        const fresh = ids.filter((id, index) => !known[index] && !underWay.has(id));
+        const role = roles[request.role];
+        const lane = laneFor(role, origin.instruction);
+        for (const group of chunks(fresh, lane.choicesMax)) {
+          const asked = askFor(group, request, { origin, role, lane, priority }, signal);
+          for (const [index, id] of group.entries()) {
+            const entry = asked.then((entries) => entries[index] as JournalEntry);
+            underWay.set(id, entry);
+            // `finally` alone would make a second promise whose rejection nobody handles.
+            const forget = () => underWay.delete(id);
+            entry.then(forget, forget);
+          }
+        }
+        const entries = await Promise.all(
+          ids.map((id, index) => known[index] ?? (underWay.get(id) as Promise<JournalEntry>)),
+        );
+        return {
+          choices: entries.map(({ choice }) => choice),
+          spend: entries.map(({ spend }) => spend).reduce(addSpend, noSpend),
+        };
+      },
+    }),
+  };
+
+  /** One request for a group of draws of the same prompt: journaled whole or not at all. */
+  async function askFor(
+    ids: readonly string[],
+    request: ModelRequest,
+    { origin, role, lane, priority }: Way,
+    signal: AbortSignal,
+  ): Promise<readonly JournalEntry[]> {
+    const purpose = purposeOf[request.role];
+    const seed = seedOf(ids[0] as string);
+    const call: Call = {
+      purpose,
+      messages: request.messages,
+      sampling: request.sampling,
+      n: ids.length,
+      seed,
+    };
+    if (request.draws.attempt > 0) ledger.count(origin.iteration, { 'retries.unusable': 1 });
+    try {
+      const answer = await lane.policy.run(
+        () => sendInTurn(call, lane, priority, signal),
+        seed / 2 ** 31,
+        signal,
+        (error) => ledger.count(origin.iteration, retryCounters(error)),
+      );
+      const spend = spendOf(call, answer, role, lane);
+      const entries = ids.map((id, index) => {
+        const raw = answer.choices[index] as CallAnswer['choices'][number];
+        const { text, reasoning } = splitReasoning(raw.content);
+        const thoughts = [raw.reasoning, reasoning].filter((part) => part !== null).join('\n');
+        return {
+          id,
+          choice: { text, reasoning: thoughts || null, finish_reason: raw.finish_reason },
+          // The first draw carries what the request cost, so that sums over draws are right.
+          spend: index === 0 ? spend : noSpend,
+        };
+      });
+      await ledger.answered(origin.iteration, purpose, entries, spend);
+      return entries;
+    } catch (error) {
+      throw signal.aborted ? (signal.reason as Error) : forProcessor(error, request);
+    }
+  }
+
+  async function sendInTurn(
+    call: Call,
+    lane: Lane,
+    { rank, order }: Priority,
+    signal: AbortSignal,
+  ): Promise<CallAnswer> {
+    const release = await lane.queue.acquire(rank, order, call.n, signal);
+    const left = ledger.sent(call.purpose, call.n);
+    try {
+      const answer = await lane.endpoint.send(call, signal);
+      lane.queue.answered();
+      return answer;
+    } catch (error) {
+      if (error instanceof CallError && (error.kind === 'rate-limited' || error.status === 503)) {
+        lane.queue.refused(time.monotonic());
+      }
+      throw error;
+    } finally {
+      left();
+      release();
+    }
+  }
+}
+
+interface Way {
+  readonly origin: Omit<Origin, 'modelVersion'>;
+  readonly role: RoleLanes;
+  readonly lane: Lane;
+  readonly priority: Priority;
+}
+
+/** All about one instruction goes to the same replica, which has the shared beginning of its prompts cached. */
+function laneFor({ lanes }: RoleLanes, instruction: string): Lane {
+  return lanes[shareOf(instruction, lanes.length)] ?? lanes[0];
+}
+
+function* chunks(ids: readonly string[], size: number): Generator<readonly string[]> {
+  for (let start = 0; start < ids.length; start += size) yield ids.slice(start, start + size);
+}
+
+function spendOf(call: Call, answer: CallAnswer, { price }: RoleLanes, lane: Lane): Spend {
+  const trusted = answer.usage !== null && (call.n === 1 || lane.usageCoversAll);
+  const usage = answer.usage ?? {
+    prompt_tokens: estimatedTokens(call.messages.map(({ content }) => content)),
+    completion_tokens: 0,
+  };
+  const completion = trusted
+    ? usage.completion_tokens
+    : estimatedTokens(answer.choices.map(({ content, reasoning }) => content + (reasoning ?? '')));
+  return {
+    calls: 1,
+    generations: call.n,
+    prompt_tokens: usage.prompt_tokens,
+    completion_tokens: completion,
+    tokens_estimated: !trusted,
+    cost: price && (usage.prompt_tokens * price.prompt + completion * price.completion) / 1_000_000,
+  };
+}
+
+/** A rough guess, four characters a token, for servers that do not count. */
+export const estimatedTokens = (texts: readonly string[]): number =>
+  texts.reduce((sum, text) => sum + Math.ceil(text.length / 4), 0);
+
+function retryCounters({ kind, status, usage }: CallError): Record<string, number> {
+  const reason =
+    kind === 'rate-limited'
+      ? '429'
+      : kind === 'server-error'
+        ? '5xx'
+        : kind === 'timeout' || kind === 'cut' || kind === 'unusable'
+          ? kind
+          : `down${status === null ? '' : `.${status}`}`;
+  return {
+    [`retries.${reason}`]: 1,
+    // An answer that could not be used was generated, and is paid for, all the same.
+    ...(usage && {
+      'tokens.prompt': usage.prompt_tokens,
+      'tokens.completion': usage.completion_tokens,
+    }),
+  };
+}
+
+function forProcessor(error: unknown, { role }: ModelRequest): unknown {
+  if (!(error instanceof CallError)) return error;
+  if (error.kind === 'context') {
+    return new PermanentError('context', `${error.message} (asking the ${role})`, { cause: error });
+  }
+  if (error.kind === 'rejected') {
+    return new PermanentError('refused', `${error.message} (asking the ${role})`, { cause: error });
+  }
+  return error;
+}

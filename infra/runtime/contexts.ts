@@ -1,0 +1,116 @@
+import { PermanentError, type Context, type Table } from '../../processors/processor.ts';
+import type { Settings } from '../../processors/settings.ts';
+import type { Iteration } from '../../schemas/records.ts';
+import { nameOnLog, type Step, type TopicInfo } from '../../topology/topology.ts';
+import { topics } from '../../topology/topics.ts';
+import type { Serde } from '../codec/serde.ts';
+import type { Log, LogRecord } from '../log/log.ts';
+import type { Gateway } from '../model/gateway.ts';
+import type { Time } from '../time.ts';
+import { chanceOf } from './chance.ts';
+import { iterationOf, orderOf } from './headers.ts';
+
+export interface ContextsOptions {
+  readonly pipeline: string;
+  readonly log: Log;
+  readonly serde: Serde;
+  readonly gateway: Gateway;
+  readonly time: Time;
+  /** How long a record waits for the row it joins with. */
+  readonly tableWaitMs: number;
+}
+
+/** Makes what a processor may know, from what the runtime knows. */
+export interface Contexts {
+  /** @throws PermanentError `no-iteration` if the record names none that was opened. */
+  of(
+    stage: {
+      readonly name: string;
+      readonly step: Step;
+      readonly rank: number;
+      readonly iteration: string | null;
+    },
+    record: LogRecord,
+    input: unknown,
+    signal: AbortSignal,
+  ): Promise<Context<Readonly<Record<string, Table<unknown>>>>>;
+}
+
+export function createContexts(options: ContextsOptions): Contexts {
+  const { gateway, pipeline } = options;
+  const iterations = createTable(options, topics.iterations);
+  const known = new Map<string, Settings>();
+
+  async function settingsOf(id: string): Promise<Settings> {
+    const cached = known.get(id);
+    if (cached) return cached;
+    const manifest = (await iterations.find(id)) as Iteration | null;
+    if (!manifest) {
+      throw new PermanentError(
+        'no-iteration',
+        `the iteration ${JSON.stringify(id)} was never opened`,
+      );
+    }
+    // Written by us from checked settings, under a schema of its own.
+    const settings = JSON.parse(manifest.settings) as Settings;
+    // A handful are alive at a time; the bound only keeps a hostile stream of headers from filling memory.
+    if (known.size >= 64) known.clear();
+    known.set(id, settings);
+    return settings;
+  }
+
+  return {
+    async of({ name, step, rank, iteration }, record, input, signal) {
+      const id = iterationOf(record) ?? iteration;
+      if (id === null) throw new PermanentError('no-iteration', 'the record names no iteration');
+      const settings = await settingsOf(id);
+      const instruction = instructionOf(input, record);
+      return {
+        settings,
+        signal,
+        chance: chanceOf(settings.seed, id, record.key ?? instruction),
+        tables: Object.fromEntries(
+          Object.entries(step.tables).map(([table, topic]) => [table, createTable(options, topic)]),
+        ),
+        model: gateway.model(
+          { pipeline, iteration: id, seed: settings.seed, instruction, stage: name },
+          settings.models,
+          { rank, order: orderOf(record) },
+        ),
+      };
+    },
+  };
+}
+
+function instructionOf(input: unknown, record: LogRecord): string {
+  const { instruction_id: id } = input as { readonly instruction_id?: unknown };
+  return typeof id === 'string' ? id : (record.key ?? '');
+}
+
+function createTable(
+  { log, pipeline, serde, time, tableWaitMs }: ContextsOptions,
+  topic: TopicInfo,
+): Table<unknown> {
+  const name = nameOnLog(pipeline, topic);
+  const find = async (key: string): Promise<unknown> => {
+    const row = await log.latest(name, key);
+    return row && serde.decode(topic.schema, row.value);
+  };
+  return {
+    find,
+    async wait(key, signal) {
+      const deadline = time.monotonic() + tableWaitMs;
+      for (let delayMs = 5; ; delayMs = Math.min(1000, delayMs * 2)) {
+        const row = await find(key);
+        if (row !== null) return row;
+        if (time.monotonic() >= deadline) {
+          throw new PermanentError(
+            `no-${topic.schema}`,
+            `${topic.name} has no ${JSON.stringify(key)}, ${tableWaitMs} ms after it was needed`,
+          );
+        }
+        await time.sleep(delayMs, signal);
+      }
+    },
+  };
+}

@@ -1,0 +1,40 @@
+import { createHash } from 'node:crypto';
+import { rulesVersion } from '../../processors/rules/version.ts';
+import type { LogRecord } from '../log/log.ts';
+
+/**
+ * Headers of every record of an iteration: `iteration`, `trace` (32 hex digits, the same for all that comes of one
+ * instruction), `order` (its place among the admitted ones, for the call queue), `rules` (their version), and for
+ * trees `trees` (how many the instruction has).
+ */
+export function headersFor(
+  input: LogRecord,
+  output: unknown,
+  iteration: string | null,
+): Record<string, string> {
+  const { headers } = input;
+  const own = headers['iteration'] ?? iteration;
+  const trees = (output as { readonly trees?: unknown }).trees;
+  return {
+    ...(own !== null && { iteration: own }),
+    trace: headers['trace'] ?? traceOf(own ?? '', input.key ?? ''),
+    order: String(orderOf(input)),
+    rules: rulesVersion,
+    ...(typeof trees === 'number' && { trees: String(trees) }),
+  };
+}
+
+export const iterationOf = ({ headers }: Pick<LogRecord, 'headers'>): string | null =>
+  headers['iteration'] ?? null;
+
+/** Instructions that were admitted earlier go first within a stage. */
+export function orderOf({ headers, offset }: Pick<LogRecord, 'headers' | 'offset'>): number {
+  const order = Number(headers['order'] ?? Number.NaN);
+  return Number.isSafeInteger(order) ? order : offset;
+}
+
+const traceOf = (iteration: string, instruction: string): string =>
+  createHash('sha256')
+    .update(JSON.stringify([iteration, instruction]))
+    .digest('hex')
+    .slice(0, 32);

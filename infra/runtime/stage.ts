@@ -1,0 +1,376 @@
+import { PermanentError } from '../../processors/processor.ts';
+import type { Step } from '../../topology/topology.ts';
+import { nameOnLog } from '../../topology/topology.ts';
+import type { Serde } from '../codec/serde.ts';
+import type { Committed, Log, LogRecord, NewRecord, Subscription } from '../log/log.ts';
+import type { Logger } from '../logger.ts';
+import { messageOf, oneLine } from '../text.ts';
+import type { Time } from '../time.ts';
+import type { Contexts } from './contexts.ts';
+import { deadLetter } from './dead-letters.ts';
+import { headersFor, iterationOf } from './headers.ts';
+import { Window } from './window.ts';
+
+/** The bounds of one stage, per partition unless it says otherwise. */
+export interface StageLimits {
+  /** Records in flight before intake pauses; it resumes at 80 %. */
+  readonly records: number;
+  /** Bytes of records in flight before intake pauses. */
+  readonly bytes: number;
+  /** How long finished work may wait for company in its transaction. */
+  readonly lingerMs: number;
+  /** Records finished in one transaction. */
+  readonly transactionRecords: number;
+  /** Tries of a record whose failure may pass, before it becomes a dead letter. */
+  readonly attempts: number;
+  readonly retryFirstDelayMs: number;
+  readonly retryMaxDelayMs: number;
+}
+
+export interface StageOptions {
+  readonly name: string;
+  readonly step: Step;
+  readonly pipeline: string;
+  readonly group: string;
+  /** For `sample`: the iteration that it samples for; records admitted to another are passed over. */
+  readonly iteration: string | null;
+  /** Lower goes first at the model. */
+  readonly rank: number;
+  readonly limits: StageLimits;
+  readonly log: Log;
+  readonly serde: Serde;
+  readonly contexts: Contexts;
+  readonly time: Time;
+  readonly logger: Logger;
+  /** After each commit; also the moment at which everything may have settled. */
+  readonly committed: () => void;
+  /** The stage cannot go on. */
+  readonly failed: (error: Error) => void;
+}
+
+/** What a stage is doing, over its partitions. */
+export interface StageStats {
+  /** Records finished and committed by this process. */
+  readonly done: number;
+  readonly inFlight: number;
+  readonly deadLetters: number;
+}
+
+/** Runs one step of the dataflow over the partitions that its group gives it. */
+export class Stage {
+  readonly #options: StageOptions;
+  readonly #runs = new Map<number, PartitionRun>();
+  #subscription: Subscription | null = null;
+  #gateOpen = true;
+  readonly #stats = { done: 0, deadLetters: 0 };
+
+  constructor(options: StageOptions) {
+    this.#options = options;
+  }
+
+  get name(): string {
+    return this.#options.name;
+  }
+
+  get topic(): string {
+    return nameOnLog(this.#options.pipeline, this.#options.step.from);
+  }
+
+  get group(): string {
+    return this.#options.group;
+  }
+
+  get stats(): StageStats {
+    let inFlight = 0;
+    for (const run of this.#runs.values()) inFlight += run.inFlight;
+    return { ...this.#stats, inFlight };
+  }
+
+  async start(): Promise<void> {
+    const { log, group, failed } = this.#options;
+    this.#subscription = await log.subscribe(group, this.topic, {
+      assigned: (partition, committed) => {
+        // Every epoch owns its window: what an earlier one still brings in falls on a run that nobody asks.
+        const run = new PartitionRun(partition, committed, this.#options, this.#stats, () => {
+          if (!this.#subscription) throw new Error(`${this.name} has not joined its group`);
+          return this.#subscription;
+        });
+        this.#runs.set(partition, run);
+        // `subscribe` may assign before it returns; there is nothing to resume before that.
+        queueMicrotask(() => this.#subscription && run.setGate(this.#gateOpen));
+      },
+      records: (partition, records, next) => this.#runs.get(partition)?.enqueue(records, next),
+      revoked: async (partition) => {
+        const run = this.#runs.get(partition);
+        this.#runs.delete(partition);
+        await run?.drain();
+      },
+      failed,
+    });
+    for (const run of this.#runs.values()) run.setGate(this.#gateOpen);
+  }
+
+  /** A closed gate stops intake; what is in flight goes on. */
+  setGate(open: boolean): void {
+    if (open === this.#gateOpen) return;
+    this.#gateOpen = open;
+    for (const run of this.#runs.values()) run.setGate(open);
+  }
+
+  /** Stops intake, commits what is finished and leaves the group. */
+  async stop(): Promise<void> {
+    await this.#subscription?.close();
+    this.#subscription = null;
+  }
+}
+
+interface Done {
+  readonly record: LogRecord;
+  readonly outputs: readonly NewRecord[];
+}
+
+/**
+ * One epoch of one partition. It is always in one of these modes:
+ *
+ * - **reading**: records come in and start, up to the limits;
+ * - **paused**: the limits or the gate are reached, or the window is nearly as wide as a commit can remember;
+ *   it goes back to reading when finished work has been committed and there is room again;
+ * - **draining**: the partition is taken away or the process stops; running work is aborted, finished work is
+ *   committed, and nothing of this epoch touches the partition afterwards.
+ *
+ * Records start in order and finish in any order. Those with the same key wait for each other: the later one
+ * starts when the earlier one is committed, so that what it looks up is there.
+ */
+class PartitionRun {
+  readonly #partition: number;
+  readonly #options: StageOptions;
+  readonly #stats: { done: number; deadLetters: number };
+  readonly #subscription: () => Subscription;
+  readonly #window: Window;
+  readonly #abort = new AbortController();
+  #pending: LogRecord[] = [];
+  /** Started and not committed, by offset. */
+  readonly #started = new Map<number, LogRecord>();
+  /** Keys of started records, each with those that wait behind it. */
+  readonly #lanes = new Map<string, LogRecord[]>();
+  #laned = 0;
+  #bytes = 0;
+  #finished: Done[] = [];
+  #committing: Promise<void> | null = null;
+  #gateOpen = false;
+  #reading = false;
+  #draining = false;
+
+  constructor(
+    partition: number,
+    committed: Committed,
+    options: StageOptions,
+    stats: { done: number; deadLetters: number },
+    subscription: () => Subscription,
+  ) {
+    this.#partition = partition;
+    this.#options = options;
+    this.#stats = stats;
+    this.#subscription = subscription;
+    this.#window = new Window(committed.position, committed.metadata);
+  }
+
+  get inFlight(): number {
+    return this.#pending.length + this.#laned + this.#started.size;
+  }
+
+  setGate(open: boolean): void {
+    this.#gateOpen = open;
+    this.#throttle();
+  }
+
+  enqueue(records: readonly LogRecord[], next: number): void {
+    if (this.#draining) return;
+    this.#window.deliver(
+      records.map(({ offset }) => offset),
+      next,
+    );
+    for (const record of records) {
+      if (this.#window.isDone(record.offset)) continue;
+      this.#pending.push(record);
+      this.#bytes += record.value.byteLength;
+    }
+    this.#start();
+    this.#throttle();
+  }
+
+  async drain(): Promise<void> {
+    this.#draining = true;
+    this.#abort.abort(new Error('the partition is given up'));
+    this.#pending = [];
+    await this.#committing;
+  }
+
+  #start(): void {
+    const { limits } = this.#options;
+    let taken = 0;
+    for (const record of this.#pending) {
+      if (this.#started.size >= limits.records || !this.#window.holds(record.offset)) break;
+      taken++;
+      const lane = record.key === null ? undefined : this.#lanes.get(record.key);
+      if (lane) {
+        lane.push(record);
+        this.#laned++;
+      } else {
+        this.#run(record);
+      }
+    }
+    if (taken > 0) this.#pending.splice(0, taken);
+  }
+
+  #run(record: LogRecord): void {
+    this.#started.set(record.offset, record);
+    if (record.key !== null) this.#lanes.set(record.key, []);
+    this.#attempt(record).then(
+      (outputs) => this.#finish({ record, outputs }),
+      (error: unknown) => {
+        if (!this.#draining) this.#options.failed(asError(error));
+      },
+    );
+  }
+
+  /** Tries until there are outputs: those of the processor, or a dead letter. */
+  async #attempt(record: LogRecord): Promise<readonly NewRecord[]> {
+    const { step, limits, serde, contexts, time, logger, name, iteration } = this.#options;
+    const { signal } = this.#abort;
+    if (iteration !== null && (iterationOf(record) ?? iteration) !== iteration) return [];
+    let input: unknown = null;
+    for (let attempts = 1; ; attempts++) {
+      try {
+        input ??= await serde.decode(step.from.schema, record.value);
+        const context = await contexts.of(this.#options, record, input, signal);
+        // The topology's types tie the record to the processor; here both are opaque.
+        const outputs = await step.process(input as never, context as never);
+        return this.#encode(outputs, record);
+      } catch (error) {
+        signal.throwIfAborted();
+        const permanent = error instanceof PermanentError;
+        if (permanent || attempts >= limits.attempts) {
+          logger.warn(
+            { stage: name, key: record.key, attempts, error: oneLine(messageOf(error)) },
+            'record.dead',
+          );
+          this.#stats.deadLetters++;
+          return deadLetter(this.#options, record, input, {
+            code: permanent ? error.code : 'attempts',
+            message: messageOf(error),
+            attempts,
+          });
+        }
+        const delayMs = Math.min(
+          limits.retryMaxDelayMs,
+          limits.retryFirstDelayMs * 2 ** (attempts - 1),
+        );
+        logger.info(
+          { stage: name, key: record.key, attempts, delayMs, error: oneLine(messageOf(error)) },
+          'record.retried',
+        );
+        await time.sleep(delayMs, signal);
+      }
+    }
+  }
+
+  #encode(
+    outputs: Readonly<Record<string, readonly unknown[] | undefined>>,
+    input: LogRecord,
+  ): NewRecord[] {
+    const { step, pipeline, serde, iteration } = this.#options;
+    return Object.entries(outputs).flatMap(([name, records = []]) => {
+      const topic = step.to[name];
+      if (!topic) throw new PermanentError('wiring', `${this.#options.name} has no output ${name}`);
+      return records.map((record) => ({
+        topic: nameOnLog(pipeline, topic),
+        partition: input.partition,
+        key: (record as { readonly id: string }).id,
+        headers: headersFor(input, record, iteration),
+        value: serde.encode(topic, record),
+      }));
+    });
+  }
+
+  #finish(done: Done): void {
+    // An abandoned head was appended again; whatever its first run brings is the second run's to say.
+    if (this.#started.get(done.record.offset) !== done.record) return;
+    this.#finished.push(done);
+    this.#committing ??= this.#commitAll().finally(() => (this.#committing = null));
+  }
+
+  async #commitAll(): Promise<void> {
+    const { limits, time, failed } = this.#options;
+    try {
+      while (this.#finished.length > 0) {
+        if (!this.#draining && this.#finished.length < limits.transactionRecords) {
+          await time.sleep(limits.lingerMs);
+        }
+        await this.#commit(this.#finished.splice(0, limits.transactionRecords));
+      }
+    } catch (error) {
+      failed(asError(error));
+    }
+  }
+
+  async #commit(batch: readonly Done[]): Promise<void> {
+    const outputs = batch.flatMap((done) => done.outputs);
+    for (const { record } of batch) this.#window.finish(record.offset);
+    const moved = this.#stuckHead();
+    if (moved) {
+      outputs.push(moved);
+      this.#window.finish(moved.offset);
+    }
+    await this.#subscription().commit(this.#partition, {
+      outputs,
+      position: this.#window.low,
+      metadata: this.#window.metadata,
+    });
+    for (const { record } of batch) this.#release(record);
+    if (moved) this.#release(moved);
+    this.#stats.done += batch.length;
+    this.#start();
+    this.#throttle();
+    this.#options.committed();
+  }
+
+  /**
+   * A record that holds up a nearly full window of finished ones goes to the tail of its own topic, in the same
+   * transaction. Its run is abandoned, not aborted: the calls that are under way are joined by the second run.
+   */
+  #stuckHead(): LogRecord | null {
+    const full = this.#window.size > 0.9 * Window.span && this.#window.share > 0.98;
+    return full ? (this.#started.get(this.#window.low) ?? null) : null;
+  }
+
+  #release(record: LogRecord): void {
+    this.#started.delete(record.offset);
+    this.#bytes -= record.value.byteLength;
+    if (record.key === null) return;
+    const [next, ...rest] = this.#lanes.get(record.key) ?? [];
+    this.#lanes.delete(record.key);
+    if (!next || this.#draining) return;
+    this.#laned--;
+    this.#run(next);
+    this.#lanes.set(record.key, rest);
+  }
+
+  #throttle(): void {
+    if (this.#draining) return;
+    const { limits } = this.#options;
+    const share = this.#reading ? 1 : 0.8;
+    const room =
+      this.inFlight < limits.records * share &&
+      this.#bytes < limits.bytes * share &&
+      this.#window.size < Window.span * share;
+    const reading = this.#gateOpen && room;
+    if (reading === this.#reading) return;
+    this.#reading = reading;
+    if (reading) this.#subscription().resume(this.#partition);
+    else this.#subscription().pause(this.#partition);
+  }
+}
+
+const asError = (error: unknown): Error =>
+  error instanceof Error ? error : new Error(String(error));

@@ -1,0 +1,20 @@
+/**
+ * Text that came from outside, made safe for one line of a terminal or a log: no control characters (they could
+ * move the cursor or change colours), no bidirectional overrides, and bounded.
+ */
+export function oneLine(text: string, length = 160): string {
+  const flat = text
+    .slice(0, length * 4)
+    .replaceAll(/[\p{Cc}\p{Cs}\u2028\u2029\u202a-\u202e\u2066-\u2069\s]+/gu, ' ')
+    .trim();
+  return flat.length > length ? `${flat.slice(0, length - 1)}…` : flat;
+}
+
+/** The same for text that keeps its lines. */
+export const manyLines = (text: string): string =>
+  text
+    .replaceAll(/\r\n?/g, '\n')
+    .replaceAll(/[^\P{Cc}\n\t]|[\p{Cs}\u202a-\u202e\u2066-\u2069]/gu, '\ufffd');
+
+export const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
