@@ -1,4 +1,5 @@
 import type { Message, Spend } from '../schemas/records.ts';
+import type { Chance } from './rules/chance.ts';
 import type { Sampling, Settings } from './settings.ts';
 
 /**
@@ -68,11 +69,7 @@ export interface Choice {
   readonly finish_reason: string;
 }
 
-/**
- * A number in [0, 1) that depends only on the run's seed, the iteration, the record's id and `purpose`:
- * never on the order in which records or answers arrive.
- */
-export type Chance = (purpose: string) => number;
+export type { Chance };
 
 /** A keyed, read-only view of a topic's partition: the latest record of each key. */
 export interface Table<Row> {

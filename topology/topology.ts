@@ -42,6 +42,12 @@ export interface Step {
 /** Steps in the order in which records travel: a later one is served first. */
 export type Dataflow = Readonly<Record<string, Step>>;
 
+/** Whoever writes or reads a topic without being a step of the dataflow. */
+export interface Outside {
+  readonly writes: readonly { readonly topic: TopicInfo; readonly by: string }[];
+  readonly reads: readonly { readonly topic: TopicInfo; readonly by: string }[];
+}
+
 export const topic = <Record>(
   name: string,
   options: Omit<TopicInfo, 'name' | 'keyed'> & { readonly keyed?: boolean },

@@ -1,0 +1,180 @@
+import { createHash } from 'node:crypto';
+import type { Candidate, Expansion, PathNode, TreeNode } from '../../schemas/records.ts';
+import type { Settings } from '../settings.ts';
+import type { Count } from './vote.ts';
+
+type Search = Settings['search'];
+
+/** The part of a record that is the tree: every node with a value, and the nodes to refine next in rank order. */
+export type Tree = Pick<Expansion, 'nodes' | 'frontier' | 'evaluated' | 'dropped'>;
+
+/** What the votes on a text came to. */
+export interface Judgement extends Count {
+  readonly value: number;
+  readonly critique: string;
+}
+
+/** A child and its judgement; null if it is dropped, because it has no text or its votes tied in every round. */
+export interface Answer {
+  readonly candidate: Candidate;
+  readonly judgement: Judgement | null;
+}
+
+/** A tree after its answers: to be refined further, or at its end. */
+export type Grown =
+  | { readonly state: 'open' | 'exhausted'; readonly tree: Tree }
+  | { readonly state: 'accepted'; readonly tree: Tree; readonly path: readonly PathNode[] };
+
+/** A place for a new child. */
+export interface Place extends Pick<Candidate, 'node_id' | 'parent_id' | 'depth' | 'child'> {
+  readonly parent: { readonly text: string; readonly critique: string };
+}
+
+/** A tree of one node, the failed response. */
+export function plant(text: string, judgement: Judgement): Tree {
+  const root: TreeNode = {
+    node_id: 'r',
+    parent_id: null,
+    depth: 0,
+    child: 0,
+    text,
+    text_hash: hashOf(text),
+    answer: null,
+    ...judgement,
+  };
+  return { nodes: [root], frontier: [root.node_id], evaluated: 0, dropped: 0 };
+}
+
+/**
+ * Where the next children go, in order of creation: parents in their rank, then the number of the child.
+ * Breadth-first refines the whole frontier at once, depth-first its first node.
+ */
+export function placesIn(
+  tree: Tree,
+  { strategy, branch }: Pick<Search, 'strategy' | 'branch'>,
+): readonly Place[] {
+  return parentsIn(tree, strategy).flatMap((id) => {
+    const node = nodeIn(tree, id);
+    const parent = { text: textOf(node), critique: node.critique };
+    return Array.from({ length: branch }, (_, child) => ({
+      node_id: `${id}.${child}`,
+      parent_id: id,
+      depth: node.depth + 1,
+      child,
+      parent,
+    }));
+  });
+}
+
+/**
+ * The tree after its new children were judged: the search of SPaR (arXiv 2412.11605), one step of it.
+ *
+ * If the best new node is above the gate, the tree ends with it. Otherwise the best `keep` are refined further,
+ * until the depth or the number of nodes is used up. Nodes rank by value, equal ones by creation, so `answers` come
+ * in the order of `placesIn`. A level that reaches `max_nodes` may still accept.
+ */
+export function grow(tree: Tree, answers: readonly Answer[], search: Search): Grown {
+  const children = answers.flatMap(toNode);
+  const grown = {
+    nodes: [...tree.nodes, ...children],
+    evaluated: tree.evaluated + children.length,
+    dropped: tree.dropped + answers.length - children.length,
+  };
+  // Sorting is stable: equal values stay in order of creation.
+  const ranked = [...children].sort((one, other) => other.value - one.value);
+  const [best] = ranked;
+  if (best && best.value > search.gate) {
+    const accepted = { ...grown, frontier: [] };
+    return { state: 'accepted', tree: accepted, path: pathTo(accepted, best.node_id) };
+  }
+  const kept = ranked
+    .filter(({ depth }) => depth < search.depth)
+    .slice(0, Math.min(search.keep, search.branch))
+    .map(({ node_id }) => node_id);
+  // Depth-first, what is kept goes on top of the stack; breadth-first, the whole frontier has been used up.
+  const waiting = tree.frontier.slice(parentsIn(tree, search.strategy).length);
+  const frontier = grown.evaluated >= search.max_nodes ? [] : [...kept, ...waiting];
+  return {
+    state: frontier.length > 0 ? 'open' : 'exhausted',
+    tree: slim({ ...grown, frontier }),
+  };
+}
+
+/** The first node whose text is equal after trimming; the root does not count, as its votes are the sample's. */
+export const equalNode = (tree: Tree, text: string): TreeNode | null => {
+  const hash = hashOf(text);
+  return tree.nodes.find(({ depth, text_hash }) => depth > 0 && text_hash === hash) ?? null;
+};
+
+/** SHA-256 of the trimmed text, in hex. */
+export const hashOf = (text: string): string =>
+  createHash('sha256').update(text.trim()).digest('hex');
+
+function parentsIn({ frontier }: Tree, strategy: Search['strategy']): readonly string[] {
+  return strategy === 'breadth-first' ? frontier : frontier.slice(0, 1);
+}
+
+function toNode({ candidate, judgement }: Answer): readonly TreeNode[] {
+  const { node_id, parent_id, depth, child, text, answer } = candidate;
+  if (text === null || !judgement) return [];
+  const { value, yes, no, invalid, critique } = judgement;
+  return [
+    {
+      node_id,
+      parent_id,
+      depth,
+      child,
+      text,
+      text_hash: hashOf(text),
+      answer,
+      value,
+      yes,
+      no,
+      invalid,
+      critique,
+    },
+  ];
+}
+
+/** Bodies stay in the record only where a refinement may still need them: at the frontier and above it. */
+function slim(tree: Tree): Tree {
+  const needed = new Set(tree.frontier.flatMap((id) => ancestry(tree, id)));
+  return {
+    ...tree,
+    nodes: tree.nodes.map((node) =>
+      needed.has(node.node_id) ? node : { ...node, text: null, answer: null },
+    ),
+  };
+}
+
+function pathTo(tree: Tree, id: string): readonly PathNode[] {
+  return ancestry(tree, id).map((ancestor) => {
+    const node = nodeIn(tree, ancestor);
+    const { node_id, parent_id, depth, answer, value, yes, no, invalid, critique } = node;
+    const text = textOf(node);
+    return { node_id, parent_id, depth, text, answer, value, yes, no, invalid, critique };
+  });
+}
+
+/** From the root down to the node. Every step goes one level up, so hostile parents cannot make a circle. */
+function ancestry(tree: Tree, id: string): readonly string[] {
+  const ids: string[] = [];
+  for (let node = nodeIn(tree, id); ;) {
+    ids.unshift(node.node_id);
+    if (node.parent_id === null) return ids;
+    const parent = nodeIn(tree, node.parent_id);
+    if (parent.depth !== node.depth - 1) throw new Error(`${node.node_id} is not below its parent`);
+    node = parent;
+  }
+}
+
+function nodeIn(tree: Tree, id: string): TreeNode {
+  const node = tree.nodes.find(({ node_id }) => node_id === id);
+  if (!node) throw new Error(`the tree has no node ${id}`);
+  return node;
+}
+
+function textOf({ node_id, text }: TreeNode): string {
+  if (text === null) throw new Error(`the text of ${node_id} is no longer in the tree`);
+  return text;
+}
