@@ -2,7 +2,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openSource, SourceError } from '../../infra/input/source.ts';
+import { UsageError } from '../../infra/errors.ts';
+import { openSource } from '../../infra/input/source.ts';
 import { chunked, collected } from './support.ts';
 
 let folder = '';
@@ -26,7 +27,7 @@ test.each([
   ['a folder', 'a-folder', /is a folder; name a file in it/],
 ])('%s is a clear error', async (_name, path, message) => {
   const opened = openSource(join(folder, path));
-  await expect(opened).rejects.toThrow(SourceError);
+  await expect(opened).rejects.toThrow(UsageError);
   await expect(opened).rejects.toThrow(message);
 });
 
