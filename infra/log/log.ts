@@ -33,6 +33,9 @@ export interface Log {
   /** The latest record of a key in any partition; only for topics opened with `keyed`. */
   latest(topic: string, key: string): Promise<LogRecord | null>;
 
+  /** Every record of a key, oldest first, at most `limit` (default 100) of them; only for topics opened with `keyed`. */
+  ofKey(topic: string, key: string, limit?: number): Promise<readonly LogRecord[]>;
+
   /** Calls back (soon, not for each record) after something was appended to the topic; returns the way out. */
   watch(topic: string, onAppend: () => void): () => void;
 
