@@ -1,0 +1,115 @@
+import { fullId } from '../../processors/rules/ids.ts';
+import type { Chance } from '../../processors/rules/chance.ts';
+import {
+  assemble,
+  nodeRows,
+  refineRow,
+  verdictRows,
+  type SetName,
+  type TrainingRow,
+} from '../../processors/rules/training.ts';
+import type { Settings } from '../../processors/settings.ts';
+import type { SearchNode } from '../../schemas/records.ts';
+import { topics as all } from '../../topology/topics.ts';
+import { chanceOf } from '../runtime/chance.ts';
+import type { ExportSettings } from './settings.ts';
+import { Smallest } from './smallest.ts';
+import { recordAt, records, type Topics } from './topic.ts';
+
+/** A refiner row with the instruction that it comes from, which decides its split. */
+export interface RefinerRow extends TrainingRow {
+  readonly instruction: string;
+}
+
+/** What the rules need of an iteration, by its id. */
+export type Iterations = ReadonlyMap<
+  string,
+  { readonly seed: number; readonly prompts: Settings['prompts'] }
+>;
+
+/**
+ * The refiner's training set, assembled. Rows come and go while the topics are read; never more than about twice
+ * the caps are held, since a set's cap takes the rows that its shuffle puts first.
+ */
+export async function refinerRows(
+  topics: Topics,
+  iterations: Iterations,
+  caps: ExportSettings['caps'],
+  order: Chance,
+  undecodable: () => void,
+): Promise<readonly RefinerRow[]> {
+  const sets = {
+    refine: new Smallest<RefinerRow>(caps.refine),
+    above: new Smallest<RefinerRow>(caps.above),
+    below: new Smallest<RefinerRow>(caps.below),
+    fail: new Smallest<RefinerRow>(caps.fail),
+    pass: new Smallest<RefinerRow>(caps.pass),
+  } satisfies Record<SetName, unknown>;
+  const keep = (set: SetName, row: TrainingRow, instruction: string) =>
+    // The same draw as `assemble` makes for its shuffle before the cap.
+    sets[set].add(order(`cap/${set}/${row.id}`), row.id, { ...row, instruction });
+
+  for await (const { row } of records(topics, all.refinements, undecodable)) {
+    const iteration = iterations.get(row.iteration);
+    if (iteration) keep('refine', refineRow(row, iteration.prompts), row.instruction_id);
+  }
+
+  for await (const { row } of records(topics, all.verdicts, undecodable)) {
+    const iteration = iterations.get(row.iteration);
+    if (!iteration) continue;
+    const { pass, fail } = verdictRows(row, iteration.prompts);
+    for (const one of pass) keep('pass', one, row.instruction_id);
+    for (const one of fail) keep('fail', one, row.instruction_id);
+  }
+
+  for await (const { tree, nodes } of trees(topics, iterations, undecodable)) {
+    const [{ iteration: id, instruction_id: instruction }] = nodes;
+    const iteration = iterations.get(id);
+    if (!iteration) continue;
+    const chance = chanceOf(iteration.seed, id, tree);
+    const { above, below } = nodeRows(nodes, chance, iteration.prompts);
+    if (above) keep('above', above, instruction);
+    if (below) keep('below', below, instruction);
+  }
+
+  const kept = (set: SetName) => sets[set].items();
+  const rows = {
+    refine: kept('refine'),
+    above: kept('above'),
+    below: kept('below'),
+    fail: kept('fail'),
+    pass: kept('pass'),
+  };
+  // The rules hand the very rows back that they were given.
+  return assemble(rows, caps, order) as readonly RefinerRow[];
+}
+
+/** All nodes of a tree whose votes differed, tree by tree; the nodes of one may be far apart in the topic. */
+async function* trees(
+  topics: Topics,
+  iterations: Iterations,
+  undecodable: () => void,
+): AsyncGenerator<{
+  readonly tree: string;
+  readonly nodes: readonly [SearchNode, ...(readonly SearchNode[])];
+}> {
+  const positions = new Map<string, number[]>();
+  for await (const { row, position } of records(topics, all.nodes, undecodable)) {
+    // Only a node whose votes differed can make a row, and most have a unanimous judge.
+    if (!iterations.has(row.iteration) || row.value === null) continue;
+    if (row.value === 0 || row.value === 1) continue;
+    const tree = fullId(row.iteration, row.instruction_id, String(row.tree));
+    const known = positions.get(tree);
+    if (known) known.push(position);
+    else positions.set(tree, [position]);
+  }
+  for (const [tree, places] of positions) {
+    const nodes = new Map<string, SearchNode>();
+    for (const place of places) {
+      const node = await recordAt(topics, all.nodes, place);
+      nodes.set(node.node_id, node);
+    }
+    const [first, ...others] = nodes.values();
+    if (first) yield { tree, nodes: [first, ...others] };
+  }
+}
