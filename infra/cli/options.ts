@@ -1,0 +1,65 @@
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { Override } from '../config/load.ts';
+
+/** Flags that several commands share, so that they mean the same everywhere. */
+export const homeOption = (): Option =>
+  new Option('--home <dir>', 'the folder that holds the pipeline')
+    .default('.spar')
+    .env('SPAR_HOME');
+
+export const pipelineOption = (): Option =>
+  new Option('--pipeline <name>', 'first part of the topic names').default('spar');
+
+export const iterationOption = (): Option =>
+  new Option('--iteration <id>', 'the iteration').default('1').argParser((value) => {
+    if (!/^[\p{L}\p{N}._-]{1,64}$/u.test(value)) {
+      throw new InvalidArgumentError('Letters, digits, dots, dashes and underscores, at most 64.');
+    }
+    return value;
+  });
+
+export const jsonOption = (): Option => new Option('--json', 'print JSON, for machines');
+
+export function wholeNumber(least: number): (value: string) => number {
+  return (value) => {
+    const number = Number(value);
+    if (!/^\d+$/.test(value) || !Number.isSafeInteger(number) || number < least) {
+      throw new InvalidArgumentError(`Expected a whole number from ${least} on.`);
+    }
+    return number;
+  };
+}
+
+/** Where each setting may come from besides the file: a flag, or a variable of the environment. */
+const settings = [
+  { flag: '--model-url', variable: 'SPAR_MODEL_URL', path: ['models', 'default', 'url'] },
+  { flag: '--model', variable: 'SPAR_MODEL', path: ['models', 'default', 'model'] },
+  { flag: '--mode', variable: 'SPAR_MODE', path: ['mode'] },
+  { flag: '--seed', variable: 'SPAR_SEED', path: ['seed'] },
+  { flag: '--pipeline', variable: 'SPAR_PIPELINE', path: ['pipeline'] },
+  { flag: '--max-in-flight', variable: 'SPAR_MAX_IN_FLIGHT', path: ['limits', 'max_in_flight'] },
+] as const;
+
+/** What flags and environment set, the flags last, for `loadConfig`. */
+export function overridesOf(command: Command, environment: NodeJS.ProcessEnv): readonly Override[] {
+  const fromEnvironment = settings.flatMap(({ variable, path }) => {
+    const value = environment[variable];
+    return value ? [{ from: variable, path, value: typed(path, value) }] : [];
+  });
+  const fromFlags = settings.flatMap(({ flag, path }) => {
+    const name = flag.slice(2).replaceAll(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+    if (command.getOptionValueSource(name) !== 'cli') return [];
+    return [{ from: flag, path, value: command.getOptionValue(name) as unknown }];
+  });
+  return [...fromEnvironment, ...fromFlags];
+}
+
+/** The environment knows only text. */
+const typed = (path: readonly string[], value: string): unknown =>
+  ['seed', 'max_in_flight'].includes(path.at(-1) ?? '') && /^\d+$/.test(value)
+    ? Number(value)
+    : value;
+
+/** Examples at the end of a command's help. */
+export const examples = (...lines: readonly string[]): string =>
+  `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;

@@ -1,0 +1,330 @@
+import { Command, Option } from 'commander';
+import pc from 'picocolors';
+import { join } from 'node:path';
+import type { Settings } from '../../processors/settings.ts';
+import { loadConfig } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
+import { resolveEndpoint, roles, settingsOf, type ResolvedEndpoint } from '../config/settings.ts';
+import { RunError, UsageError } from '../errors.ts';
+import { openHome } from '../home/home.ts';
+import type { InputOptions } from '../input/read.ts';
+import { openSource } from '../input/source.ts';
+import { createLogger } from '../logger.ts';
+import { openAiEndpoint } from '../model/openai.ts';
+import { plan } from '../run/plan.ts';
+import { run, type RunProgress } from '../run/run.ts';
+import type { Summary } from '../run/summary.ts';
+import type { Connect } from '../run/lanes.ts';
+import { writeExports } from '../run/write-exports.ts';
+import { StorageError } from '../sqlite.ts';
+import { oneLine } from '../text.ts';
+import { systemTime } from '../time.ts';
+import {
+  examples,
+  homeOption,
+  iterationOption,
+  jsonOption,
+  overridesOf,
+  pipelineOption,
+  wholeNumber,
+} from './options.ts';
+import {
+  clock,
+  short,
+  statusBlock,
+  statusLines,
+  type Progress,
+  type ProgressView,
+} from './progress.ts';
+import { planText } from './plan.ts';
+
+interface Flags {
+  readonly home: string;
+  readonly out: string;
+  readonly iteration: string;
+  readonly config?: string;
+  readonly format: InputOptions['format'];
+  readonly limit?: number;
+  readonly strict?: true;
+  readonly dryRun?: true;
+  readonly json?: true;
+}
+
+export const runCommand = (): Command =>
+  new Command('run')
+    .summary('turn a file of instructions into preference pairs')
+    .description(
+      `Reads instructions, samples responses, lets the model judge them, refines failed ones by tree search, and
+writes training files. Stop it whenever you like: the same command goes on, and nothing is paid for twice.
+
+FILE holds one instruction a line: JSON objects with "prompt" or "messages" (and "id", "responses", any other
+fields), or plain text; a JSON array is fine too. "-" reads standard input as it comes.
+
+API keys come from OPENAI_API_KEY, or from api_key_env or api_key_file of an endpoint in the config.`,
+    )
+    .argument('<file>', 'instructions, or - for standard input')
+    .addOption(homeOption())
+    .option('--model-url <url>', 'the model server, up to /v1 [env: SPAR_MODEL_URL]')
+    .option('--model <name>', 'the model, as the server calls it [env: SPAR_MODEL]')
+    .option('--out <dir>', 'where training files go', 'spar-out')
+    .option('--mode <mode>', 'the rules to follow (default: "faithful", the paper\'s)')
+    .addOption(iterationOption())
+    .option('--seed <number>', 'decides every random choice (default: 0)', wholeNumber(0))
+    .option('--config <file>', 'a YAML file with all other settings (see docs/settings.md)')
+    .option(
+      '--max-in-flight <number>',
+      'generations in flight at most (default: 256)',
+      wholeNumber(1),
+    )
+    .addOption(
+      new Option('--format <format>', 'of the file')
+        .choices(['auto', 'jsonl', 'json', 'text'])
+        .default('auto'),
+    )
+    .option('--limit <number>', 'take only the first so many instructions', wholeNumber(1))
+    .option('--strict', 'stop before any call if a line of the file is bad')
+    .option('--dry-run', 'say what would be asked and what it may cost, and ask nothing')
+    .addOption(pipelineOption())
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      examples(
+        'spar run instructions.jsonl --model-url http://localhost:8000/v1 --model my-model',
+        'spar run instructions.jsonl --config spar.yaml --dry-run',
+        'cat prompts.txt | spar run - --model-url $URL --model my-model --home runs/a --out runs/a/out',
+      ),
+    )
+    .action(async (file: string, flags: Flags, command: Command) => {
+      const config = loadConfig(flags.config ?? null, overridesOf(command, process.env));
+      const endpoints = resolveEndpoints(config);
+      const settings = settingsOf(config, flags.iteration, {
+        actor: endpoints.actor.version,
+        judge: endpoints.judge.version,
+        refiner: endpoints.refiner.version,
+      });
+      if (flags.dryRun) {
+        if (file === '-')
+          throw new UsageError('--dry-run reads the whole source first: name a file');
+        const planned = await plan(await openSource(file), flags, config, settings, endpoints);
+        process.stdout.write(flags.json ? `${JSON.stringify(planned)}\n` : planText(planned, file));
+        return;
+      }
+      await runFile(file, flags, config, settings, endpoints);
+    });
+
+async function runFile(
+  file: string,
+  flags: Flags,
+  config: Config,
+  settings: Settings,
+  endpoints: Endpoints,
+): Promise<void> {
+  const secrets = roles.flatMap((role) => endpoints[role].apiKey ?? []);
+  if (flags.strict && file !== '-') {
+    const planned = await plan(await openSource(file), flags, config, settings, endpoints);
+    if (planned.rejected.length > 0) {
+      throw new UsageError(
+        [
+          ...planned.rejected.slice(0, 20),
+          `${planned.rejected.length} bad lines; nothing was asked.`,
+        ].join('\n'),
+      );
+    }
+  }
+  const source = await openSource(file);
+  const home = await openHome({
+    folder: flags.home,
+    pipeline: config.pipeline,
+    time: systemTime,
+  });
+  const view = progressView();
+  const notices = noticesOn(view);
+  const stop = new AbortController();
+  const interrupts = onInterrupt(stop, notices.say);
+  const logger = createLogger({
+    level: config.log_level,
+    file: join(flags.home, 'spar.log'),
+    secrets,
+  });
+  try {
+    const summary = await run({
+      home,
+      source,
+      format: flags.format,
+      config,
+      settings,
+      endpoints,
+      connect: connectOpenAi,
+      limit: flags.limit ?? null,
+      strict: flags.strict ?? false,
+      time: systemTime,
+      logger,
+      progressMs: process.stderr.isTTY ? 200 : 1000,
+      progress: (progress) => {
+        view.show(
+          progressOf(`spar run ${oneLine(file, 60)} · iteration ${settings.iteration}`, progress),
+        );
+      },
+      notice: notices.bounded,
+      stop: stop.signal,
+    });
+    view.end();
+    notices.end();
+    const exported = await writeExports({
+      home,
+      iteration: settings.iteration,
+      out: flags.out,
+      config,
+      complete: summary.complete,
+    });
+    process.stdout.write(
+      flags.json
+        ? `${JSON.stringify(summary)}\n`
+        : summaryText(summary, file, flags, exported.folder),
+    );
+    if (interrupts.signal) process.exitCode = interrupts.signal === 'SIGINT' ? 130 : 143;
+    else if (!summary.complete || summary.admitted === 0) process.exitCode = 1;
+  } catch (error) {
+    view.end();
+    if (error instanceof StorageError && error.code === 'full') {
+      throw new RunError(
+        `${error.message} Everything up to now is safe: free some space and give the same command again.`,
+        { cause: error },
+      );
+    }
+    throw error;
+  } finally {
+    interrupts.end();
+    await home.close();
+    // An endless standard input would keep the process alive.
+    if (file === '-') process.stdin.destroy();
+  }
+}
+
+type Endpoints = Readonly<Record<(typeof roles)[number], ResolvedEndpoint>>;
+
+export const resolveEndpoints = (config: Config): Endpoints => ({
+  actor: resolveEndpoint('actor', config, process.env),
+  judge: resolveEndpoint('judge', config, process.env),
+  refiner: resolveEndpoint('refiner', config, process.env),
+});
+
+export const connectOpenAi: Connect = (url, endpoint) =>
+  openAiEndpoint({
+    url,
+    model: endpoint.model,
+    apiKey: endpoint.apiKey,
+    deadlineMs: endpoint.deadlineMs,
+    extraBody: endpoint.extraBody,
+    maxConnections: endpoint.maxInFlight,
+  });
+
+const progressView = (): ProgressView =>
+  process.stderr.isTTY
+    ? statusBlock(process.stderr)
+    : statusLines(
+        (line) => process.stderr.write(`${line}\n`),
+        10_000,
+        () => systemTime.monotonic(),
+      );
+
+const progressOf = (title: string, progress: RunProgress): Progress => {
+  const { counters } = progress;
+  const sum = (prefix: string) =>
+    Object.entries(counters)
+      .filter(([name]) => name.startsWith(prefix))
+      .reduce((total, [, value]) => total + value, 0);
+  return {
+    title,
+    ...progress,
+    calls: sum('calls.'),
+    tokens: (counters['tokens.prompt'] ?? 0) + (counters['tokens.completion'] ?? 0),
+    cost: counters['cost'] ?? null,
+    retries: sum('retries.'),
+  };
+};
+
+/** A thousand bad lines must not bury the rest: the first ones are shown, all are counted. */
+const noticesMax = 20;
+
+function noticesOn(view: ProgressView): {
+  say(message: string): void;
+  bounded(message: string): void;
+  end(): void;
+} {
+  let count = 0;
+  const say = (message: string) => {
+    view.end();
+    process.stderr.write(`${pc.yellow(oneLine(message, 1000))}\n`);
+  };
+  return {
+    say,
+    bounded(message) {
+      if (++count <= noticesMax) say(message);
+    },
+    end() {
+      if (count > noticesMax) say(`… and ${count - noticesMax} more of these.`);
+    },
+  };
+}
+
+/** The first signal stops in good order, the second at once; either way nothing is lost. */
+function onInterrupt(
+  stop: AbortController,
+  say: (message: string) => void,
+): { readonly signal: NodeJS.Signals | null; end(): void } {
+  let received: NodeJS.Signals | null = null;
+  const listener = (signal: NodeJS.Signals) => {
+    if (received) process.exit(signal === 'SIGINT' ? 130 : 143);
+    received = signal;
+    say(
+      'Stopping: finishing what is under way. Again to stop at once; nothing is lost either way.',
+    );
+    stop.abort(new Error(`interrupted by ${signal}`));
+  };
+  process.on('SIGINT', listener).on('SIGTERM', listener);
+  return {
+    get signal() {
+      return received;
+    },
+    end: () => {
+      process.off('SIGINT', listener).off('SIGTERM', listener);
+    },
+  };
+}
+
+function summaryText(summary: Summary, file: string, flags: Flags, folder: string): string {
+  const { outcomes, tokens, modelCalls } = summary;
+  const calls = Object.values(modelCalls).reduce((sum, count) => sum + count, 0);
+  const home = flags.home === '.spar' ? '' : ` --home ${flags.home}`;
+  const parts = [
+    `${pc.green(pc.bold(`${outcomes.paired} preference pairs`))}`,
+    `${outcomes.allPassed} all passed`,
+    `${outcomes.exhausted} exhausted`,
+    ...(outcomes.undecided ? [`${outcomes.undecided} undecided`] : []),
+    ...(outcomes.failed ? [pc.red(`${outcomes.failed} failed`)] : []),
+  ];
+  const skipped = [
+    ...(summary.duplicates ? [`${summary.duplicates} duplicates`] : []),
+    ...(summary.rejected ? [pc.yellow(`${summary.rejected} lines rejected`)] : []),
+  ];
+  return [
+    summary.complete
+      ? `${pc.bold('Done')} in ${clock(summary.seconds)}.`
+      : `${pc.yellow(pc.bold('Not finished.'))} The same command goes on where this one stopped.`,
+    `  ${summary.admitted} instructions → ${parts.join(', ')}`,
+    ...(skipped.length > 0 ? [`  ${skipped.join(', ')}`] : []),
+    `  ${calls} model calls, ${short(tokens.prompt)} prompt and ${short(tokens.completion)} generated tokens` +
+      (summary.cost === null ? '' : `, cost ${summary.cost.toFixed(2)}`),
+    `  training files: ${folder}`,
+    ...(summary.deadLetters
+      ? [`  ${pc.red(`${summary.deadLetters} dead letters`)}: spar dead-letters list${home}`]
+      : []),
+    '',
+    ...(outcomes.paired > 0
+      ? [`Look at a pair: spar pair${home}`, `Look at a tree: spar tree${home}`]
+      : [`See what happened: spar status${home}`]),
+    ...(summary.complete ? [] : [`Go on: spar run ${file} …`]),
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,129 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { topics } from '../../topology/topics.ts';
+import { createSerde, type Serde } from '../codec/serde.ts';
+import { openSqliteRegistry } from '../codec/sqlite-registry.ts';
+import { UsageError } from '../errors.ts';
+import type { Journal } from '../journal/journal.ts';
+import { openSqliteJournal } from '../journal/sqlite.ts';
+import type { Log } from '../log/log.ts';
+import { openSqliteLog } from '../log/sqlite.ts';
+import { StorageError } from '../sqlite.ts';
+import type { Time } from '../time.ts';
+
+/** A folder with everything that a pipeline keeps on one machine. */
+export interface Home {
+  readonly folder: string;
+  readonly pipeline: string;
+  readonly log: Log;
+  readonly serde: Serde;
+  readonly journal: Journal;
+  close(): Promise<void>;
+}
+
+/** What a reader sees of a home while another process writes it. */
+export type HomeView = Omit<Home, 'journal'> & {
+  /** What was counted for an iteration. */
+  readonly counters: Journal['counters'];
+};
+
+const files = { log: 'log.sqlite', registry: 'schemas.sqlite', journal: 'journal.sqlite' };
+
+/**
+ * Opens a home for writing, and makes it if need be.
+ *
+ * @throws UsageError if another process writes it or it is from another version
+ */
+export async function openHome(options: {
+  readonly folder: string;
+  readonly pipeline: string;
+  /** Of a new home; an existing one keeps its own. */
+  readonly partitions?: number;
+  readonly time: Time;
+}): Promise<Home> {
+  const { folder, pipeline, time } = options;
+  return explained(async () => {
+    mkdirSync(folder, { recursive: true });
+    const kept = Object.values(topics);
+    const log = openSqliteLog({
+      file: join(folder, files.log),
+      pipeline,
+      topics: kept,
+      partitions: options.partitions ?? 1,
+      time,
+    });
+    const registry = openSqliteRegistry({ file: join(folder, files.registry) });
+    const journal = openSqliteJournal({ file: join(folder, files.journal), time });
+    const serde = createSerde(registry, pipeline);
+    await serde.prepare(kept);
+    for (const topic of kept) {
+      if (typeof topic.kept !== 'object') continue;
+      await log.retain(`${pipeline}.${topic.name}`, time.wall() - topic.kept.days * dayMs);
+    }
+    return {
+      folder,
+      pipeline,
+      log,
+      serde,
+      journal,
+      async close() {
+        await log.close();
+        await journal.close();
+        registry.close();
+      },
+    };
+  });
+}
+
+const dayMs = 24 * 60 * 60 * 1000;
+
+/**
+ * Opens a home for reading only, also while a run writes it.
+ *
+ * @throws UsageError if there is none, or it is from another version
+ */
+export async function viewHome(options: {
+  readonly folder: string;
+  readonly pipeline: string;
+  readonly time: Time;
+}): Promise<HomeView> {
+  const { folder, pipeline, time } = options;
+  return explained(async () => {
+    if (!existsSync(join(folder, files.log))) {
+      throw new UsageError(
+        `there is no home in ${folder}: name the one of your run with --home (spar run makes it)`,
+      );
+    }
+    const log = openSqliteLog({ file: join(folder, files.log), pipeline, time, readOnly: true });
+    const registry = openSqliteRegistry({ file: join(folder, files.registry), readOnly: true });
+    const journal = openSqliteJournal({
+      file: join(folder, files.journal),
+      time,
+      readOnly: true,
+    });
+    return {
+      folder,
+      pipeline,
+      log,
+      serde: createSerde(registry, pipeline),
+      counters: (iteration) => journal.counters(iteration),
+      async close() {
+        await log.close();
+        await journal.close();
+        registry.close();
+      },
+    };
+  });
+}
+
+/** Storage says what is wrong with a file; here it becomes something that the user can mend. */
+async function explained<Result>(open: () => Promise<Result>): Promise<Result> {
+  try {
+    return await open();
+  } catch (error) {
+    if (error instanceof StorageError && ['busy', 'version', 'missing'].includes(error.code)) {
+      throw new UsageError(error.message, { cause: error });
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,121 @@
+import type { Instruction } from '../../schemas/records.ts';
+import { nameOnLog } from '../../topology/topology.ts';
+import { topics } from '../../topology/topics.ts';
+import type { Serde } from '../codec/serde.ts';
+import { contentDigest } from '../input/identity.ts';
+import type { InputItem } from '../input/read.ts';
+import type { Log } from '../log/log.ts';
+import { shareOf } from '../model/draw.ts';
+import { iterationOf } from '../runtime/headers.ts';
+import { oneLine } from '../text.ts';
+import type { Time } from '../time.ts';
+
+/** What became of a source so far. */
+export interface Admission {
+  /** Instructions taken from the source, those that the home had already included. */
+  readonly taken: number;
+  /** Instructions that this process put into the stream. */
+  readonly admitted: number;
+  readonly duplicates: number;
+  readonly rejected: number;
+}
+
+export interface AdmitOptions {
+  readonly log: Log;
+  readonly serde: Serde;
+  readonly pipeline: string;
+  readonly iteration: string;
+  readonly time: Time;
+  /** Stop after so many instructions; null takes all. */
+  readonly limit: number | null;
+  /** Stop at the first line that is rejected. */
+  readonly strict: boolean;
+  /** Before the first instruction enters the stream. */
+  readonly ready: () => Promise<void>;
+  readonly onRejected: (message: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** Appends in flight at most: reading does not run far ahead of the disk. */
+const appendsMax = 512;
+
+/**
+ * Puts instructions into the stream as they come, each once per iteration: a record in `instructions` that names
+ * the iteration is its admission, so that the same command can go on after a crash.
+ */
+export async function admit(
+  items: AsyncIterable<InputItem>,
+  options: AdmitOptions,
+  admission: { -readonly [Name in keyof Admission]: Admission[Name] },
+): Promise<void> {
+  const { log, serde, pipeline, iteration, time, limit, strict, ready, onRejected, signal } =
+    options;
+  const topic = nameOnLog(pipeline, topics.instructions);
+  const underWay = new Set<Promise<unknown>>();
+  const reject = (message: string) => {
+    admission.rejected++;
+    onRejected(message);
+  };
+  for await (const item of items) {
+    if (signal.aborted) break;
+    if (item.kind === 'rejected') {
+      reject(item.message);
+      if (strict) break;
+      continue;
+    }
+    if (item.kind === 'duplicate') {
+      admission.duplicates++;
+      continue;
+    }
+    const { instruction } = item;
+    const known = await knownAs(instruction, options);
+    if (typeof known === 'string') {
+      reject(known);
+      if (strict) break;
+      continue;
+    }
+    admission.taken++;
+    if (!known) {
+      await ready();
+      admission.admitted++;
+      const appended = log.append([
+        {
+          topic,
+          partition: shareOf(instruction.id, log.partitions),
+          key: instruction.id,
+          headers: { iteration },
+          value: serde.encode(topics.instructions, { ...instruction, added_at: time.wall() }),
+        },
+      ]);
+      underWay.add(appended);
+      // One that failed stays, for the awaits below to find.
+      appended.then(
+        () => underWay.delete(appended),
+        () => undefined,
+      );
+      if (underWay.size >= appendsMax) await Promise.race(underWay);
+    }
+    if (limit !== null && admission.taken >= limit) break;
+  }
+  await Promise.all(underWay);
+}
+
+/** True if the iteration has it; false if it is new to it; a sentence if the home knows the id by other content. */
+async function knownAs(
+  instruction: Instruction,
+  { log, serde, pipeline, iteration }: AdmitOptions,
+): Promise<boolean | string> {
+  const records = await log.ofKey(nameOnLog(pipeline, topics.instructions), instruction.id);
+  for (const record of records) {
+    const before = (await serde.decode(topics.instructions.schema, record.value)) as Instruction;
+    if (contentDigest(before) !== contentDigest(instruction)) {
+      return (
+        `${instruction.source}:${instruction.source_line}: this home has the id ` +
+        `${oneLine(JSON.stringify(instruction.id), 80)} with other content, from ` +
+        `${before.source}:${before.source_line}; give it another id, or use another home.`
+      );
+    }
+    if (iterationOf(record) === iteration) return true;
+  }
+  return false;
+}

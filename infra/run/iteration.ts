@@ -1,0 +1,81 @@
+import { createHash } from 'node:crypto';
+import type { Settings } from '../../processors/settings.ts';
+import { rulesVersion } from '../../processors/rules/version.ts';
+import type { Iteration } from '../../schemas/records.ts';
+import { nameOnLog } from '../../topology/topology.ts';
+import { topics } from '../../topology/topics.ts';
+import type { Serde } from '../codec/serde.ts';
+import { differences } from '../config/settings.ts';
+import { UsageError } from '../errors.ts';
+import type { Log } from '../log/log.ts';
+import type { Time } from '../time.ts';
+
+/**
+ * Opens the iteration with these settings, or goes on with it if it is open with the same ones.
+ *
+ * @throws UsageError with every difference if it was opened with others
+ */
+export async function openIteration(
+  log: Log,
+  serde: Serde,
+  pipeline: string,
+  settings: Settings,
+  time: Time,
+): Promise<void> {
+  const opened = await findIteration(log, serde, pipeline, settings.iteration);
+  if (opened) {
+    const changes = differences(settingsIn(opened), settings);
+    if (opened.rules !== rulesVersion) {
+      changes.push(`rules: version ${opened.rules} when it was opened, ${rulesVersion} now`);
+    }
+    if (changes.length === 0) return;
+    throw new UsageError(
+      [
+        `iteration ${settings.iteration} was opened in this home with other settings:`,
+        ...changes.map((change) => `  ${change}`),
+        `Go on with the old ones, or open another iteration (--iteration) or home (--home).`,
+      ].join('\n'),
+    );
+  }
+  const json = JSON.stringify(settings);
+  const manifest: Iteration = {
+    id: settings.iteration,
+    pipeline,
+    mode: settings.mode,
+    seed: settings.seed,
+    settings: json,
+    settings_hash: createHash('sha256').update(json).digest('hex'),
+    actor_model: settings.models.actor,
+    judge_model: settings.models.judge,
+    refiner_model: settings.models.refiner,
+    judge_prompt: settings.prompts.judge.hash,
+    refine_prompt: settings.prompts.refine.hash,
+    rules: rulesVersion,
+    opened_at: time.wall(),
+  };
+  await log.append([
+    {
+      topic: nameOnLog(pipeline, topics.iterations),
+      partition: 0,
+      key: manifest.id,
+      headers: { iteration: manifest.id },
+      value: serde.encode(topics.iterations, manifest),
+    },
+  ]);
+}
+
+/** The manifest of an iteration; null if it was never opened. */
+export async function findIteration(
+  log: Log,
+  serde: Serde,
+  pipeline: string,
+  iteration: string,
+): Promise<Iteration | null> {
+  const record = await log.latest(nameOnLog(pipeline, topics.iterations), iteration);
+  if (!record) return null;
+  return (await serde.decode(topics.iterations.schema, record.value)) as Iteration;
+}
+
+/** The settings were checked before they were written. */
+export const settingsIn = (manifest: Iteration): Settings =>
+  JSON.parse(manifest.settings) as Settings;

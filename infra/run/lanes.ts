@@ -1,0 +1,172 @@
+import type { Role } from '../../processors/processor.ts';
+import { roles, type ResolvedEndpoint } from '../config/settings.ts';
+import { RunError } from '../errors.ts';
+import type { Journal } from '../journal/journal.ts';
+import { CallError, type Endpoint } from '../model/endpoint.ts';
+import type { Lane, RoleLanes } from '../model/gateway.ts';
+import type { Ledger } from '../model/ledger.ts';
+import { retryPolicy, type RetrySettings } from '../model/policy.ts';
+import { describe, probe, readCapabilities, type Capabilities } from '../model/probe.ts';
+import { CallQueue } from '../model/queue.ts';
+import type { Time } from '../time.ts';
+
+/** Opens the connection to one URL; tests hand in models that live in the process. */
+export type Connect = (
+  url: string,
+  endpoint: ResolvedEndpoint,
+) => Endpoint & { close(): Promise<void> };
+
+/** Every endpoint of a run, one lane per URL and model, and what each role uses. */
+export interface Lanes {
+  readonly roles: Readonly<Record<Role, RoleLanes>>;
+  readonly all: readonly Lane[];
+  /**
+   * Makes sure, once, that every endpoint answers, and finds out what it can do.
+   *
+   * @throws RunError in one sentence with the remedy
+   */
+  ready(signal: AbortSignal): Promise<readonly Readiness[]>;
+  /** The least context of all endpoints; null while unknown. */
+  readonly contextTokens: number | null;
+  close(): Promise<void>;
+}
+
+export interface Readiness {
+  readonly url: string;
+  readonly model: string;
+  readonly capabilities: Capabilities;
+  /** True if it was asked now, false if a stored answer was taken. */
+  readonly fresh: boolean;
+}
+
+interface Entry {
+  readonly lane: Lane;
+  readonly endpoint: ResolvedEndpoint;
+  readonly close: () => Promise<void>;
+  contextTokens: number | null;
+}
+
+export function openLanes(
+  endpoints: Readonly<Record<Role, ResolvedEndpoint>>,
+  connect: Connect,
+  retries: RetrySettings,
+  time: Time,
+): Lanes & { probeWith(journal: Journal, ledger: Ledger, iteration: string): void } {
+  const entries = new Map<string, Entry>();
+  const laneOf = (url: string, endpoint: ResolvedEndpoint): Lane => {
+    const key = keyOf(url, endpoint);
+    const known = entries.get(key);
+    if (known) return known.lane;
+    const connection = connect(url, endpoint);
+    const lane: Lane = {
+      endpoint: connection,
+      queue: new CallQueue(endpoint.maxInFlight),
+      policy: retryPolicy(retries, time),
+      choicesMax: 1,
+      usageCoversAll: true,
+    };
+    entries.set(key, {
+      lane,
+      endpoint,
+      close: () => connection.close(),
+      contextTokens: endpoint.contextTokens,
+    });
+    return lane;
+  };
+  const byRole = Object.fromEntries(
+    roles.map((role) => {
+      const endpoint = endpoints[role];
+      const lanes = endpoint.urls.map((url) => laneOf(url, endpoint));
+      return [role, { lanes, price: endpoint.price }];
+    }),
+    // Every role is in `roles`, and every endpoint has a URL: the configuration was checked.
+  ) as unknown as Readonly<Record<Role, RoleLanes>>;
+
+  let home: { journal: Journal; ledger: Ledger; iteration: string } | null = null;
+  let readiness: Promise<readonly Readiness[]> | null = null;
+  const prepareAll = (signal: AbortSignal) =>
+    Promise.all([...entries.values()].map((entry) => prepare(entry, home, signal)));
+
+  return {
+    roles: byRole,
+    all: [...entries.values()].map(({ lane }) => lane),
+    ready: (signal) => (readiness ??= prepareAll(signal)),
+    get contextTokens() {
+      const known = [...entries.values()].flatMap(({ contextTokens }) => contextTokens ?? []);
+      return known.length > 0 ? Math.min(...known) : null;
+    },
+    probeWith(journal, ledger, iteration) {
+      home = { journal, ledger, iteration };
+    },
+    async close() {
+      await Promise.all([...entries.values()].map(({ close }) => close()));
+    },
+  };
+}
+
+const keyOf = (url: string, endpoint: ResolvedEndpoint): string =>
+  JSON.stringify([url, endpoint.model, endpoint.apiKey, endpoint.extraBody]);
+
+async function prepare(
+  entry: Entry,
+  home: { journal: Journal; ledger: Ledger; iteration: string } | null,
+  signal: AbortSignal,
+): Promise<Readiness> {
+  const { lane, endpoint } = entry;
+  const { model } = endpoint;
+  const url = lane.endpoint.name;
+  const note = `probe ${url} ${model}`;
+  try {
+    const stored = readCapabilities(home?.journal.note(note) ?? null);
+    const capabilities =
+      stored && (await stillServes(lane.endpoint, model, signal))
+        ? stored
+        : await probe(lane.endpoint, model, signal);
+    const fresh = capabilities !== stored;
+    if (fresh && home) {
+      const { calls, generations, prompt_tokens, completion_tokens } = capabilities;
+      home.ledger.count(home.iteration, {
+        'calls.probe': calls,
+        'generations.probe': generations,
+        'tokens.prompt': prompt_tokens,
+        'tokens.completion': completion_tokens,
+      });
+      await home.journal.setNote(note, JSON.stringify(capabilities));
+    }
+    const honoured = capabilities.n === 'honoured';
+    lane.choicesMax = honoured
+      ? Math.min(endpoint.maxChoices ?? endpoint.maxInFlight, endpoint.maxInFlight)
+      : 1;
+    lane.usageCoversAll = capabilities.usage_covers_all;
+    entry.contextTokens ??= capabilities.context_tokens;
+    return { url, model, capabilities, fresh };
+  } catch (error) {
+    if (!(error instanceof CallError)) throw error;
+    throw new RunError(error.message, { cause: error });
+  }
+}
+
+/** The cheap question before a run goes on with what it knows; a server without a list of models is trusted. */
+async function stillServes(
+  endpoint: Endpoint,
+  model: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const served = await endpoint.models(signal);
+  return served === null || served.length === 0 || served.some(({ id }) => id === model);
+}
+
+/** What a person should know before the run starts; empty if the endpoint does all we would like. */
+export function remarksOn({ url, capabilities }: Readiness): readonly string[] {
+  const { n, usage, usage_covers_all: covers } = capabilities;
+  return [
+    ...(n === 'honoured'
+      ? []
+      : [
+          `${url} does not give several choices to one call (${describe(capabilities)}): each is asked for alone, and prompts are paid for as often; nothing else changes.`,
+        ]),
+    ...(usage && covers
+      ? []
+      : [`${url} does not report all its tokens: the missing ones are estimated and marked so.`]),
+  ];
+}

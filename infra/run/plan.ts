@@ -1,0 +1,121 @@
+import type { Settings } from '../../processors/settings.ts';
+import { judgePrompt } from '../../processors/rules/prompts.ts';
+import type { Config } from '../config/schema.ts';
+import type { ResolvedEndpoint } from '../config/settings.ts';
+import { readInstructions, type InputOptions } from '../input/read.ts';
+import { openSeen } from '../input/seen.ts';
+import type { Source } from '../input/source.ts';
+import { estimatedTokens } from '../model/gateway.ts';
+import type { Role } from '../../processors/processor.ts';
+
+/** What a run would ask, between the least (no response fails) and the most (every tree is searched to its end). */
+export interface Plan {
+  readonly instructions: number;
+  readonly duplicates: number;
+  readonly rejected: readonly string[];
+  /** Generations by purpose. */
+  readonly generations: Readonly<Record<'sample' | 'judge' | 'refine', Range>>;
+  /** Estimates: prompts by characters / 4, answers as long as they may get. */
+  readonly tokens: { readonly prompt: Range; readonly completion: Range };
+  /** By the price table; null without one. */
+  readonly cost: Range | null;
+}
+
+export interface Range {
+  readonly least: number;
+  readonly most: number;
+}
+
+/** What the plan assumes of a response's length, tokens: a page, where the most is what `max_tokens` allows. */
+const usualAnswerTokens = 400;
+
+/** Reads the whole source and asks nobody. */
+export async function plan(
+  source: Source,
+  { format, limit }: { readonly format: InputOptions['format']; readonly limit?: number },
+  config: Config,
+  settings: Settings,
+  endpoints: Readonly<Record<Role, ResolvedEndpoint>>,
+): Promise<Plan> {
+  const seen = openSeen();
+  const rejected: string[] = [];
+  let [instructions, duplicates, sampled, given, promptTokens, judgeTokens] = [0, 0, 0, 0, 0, 0];
+  try {
+    const items = readInstructions(source, {
+      format,
+      maxLineBytes: config.limits.max_line_bytes,
+      contextTokens: null,
+      seen,
+    });
+    for await (const item of items) {
+      if (item.kind === 'rejected') rejected.push(item.message);
+      else if (item.kind === 'duplicate') duplicates++;
+      else {
+        const { messages, responses } = item.instruction;
+        instructions++;
+        promptTokens += responses.length > 0 ? 0 : textTokens(messages);
+        judgeTokens += textTokens(judgePrompt(settings.prompts, messages, ''));
+        sampled += responses.length > 0 ? 0 : settings.sample.responses;
+        given += responses.length;
+        if (limit !== undefined && instructions >= limit) break;
+      }
+    }
+  } finally {
+    seen.close();
+  }
+  const { judge, refine, search } = settings;
+  const nodes = instructions * settings.negatives_per_instruction * nodesMax(search);
+  const judgedLeast = (sampled + given) * judge.votes;
+  const generations = {
+    sample: { least: sampled, most: sampled },
+    judge: { least: judgedLeast, most: judgedLeast + nodes * judge.votes * judge.rounds },
+    refine: { least: 0, most: nodes * refine.tries * refine.calls_per_try },
+  };
+  const perJudgePrompt = instructions > 0 ? judgeTokens / instructions + usualAnswerTokens : 0;
+  const prompt = {
+    // One call brings all choices of a prompt where the endpoint honours n.
+    least: Math.round(promptTokens + (generations.judge.least / judge.votes) * perJudgePrompt),
+    most: Math.round(
+      promptTokens * settings.sample.responses +
+        generations.judge.most * perJudgePrompt +
+        generations.refine.most * (perJudgePrompt + usualAnswerTokens),
+    ),
+  };
+  const completion = {
+    least: (generations.sample.least + generations.judge.least) * usualAnswerTokens,
+    most:
+      generations.sample.most * settings.sample.max_tokens +
+      generations.judge.most * judge.max_tokens +
+      generations.refine.most * refine.max_tokens,
+  };
+  return {
+    instructions,
+    duplicates,
+    rejected,
+    generations,
+    tokens: { prompt, completion },
+    cost: costOf(endpoints.judge.price, prompt, completion),
+  };
+}
+
+/** Nodes of a tree at the most: a level of `branch`, then `keep` parents each (breadth-first), or all their paths. */
+function nodesMax({ strategy, branch, keep, depth, max_nodes: max }: Settings['search']): number {
+  const kept = Math.min(keep, branch);
+  let nodes = 0;
+  for (let level = 1, parents = 1; level <= depth && nodes < max; level++) {
+    nodes += parents * branch;
+    parents = strategy === 'breadth-first' ? kept : parents * kept;
+  }
+  return Math.min(nodes, max);
+}
+
+const textTokens = (messages: readonly { readonly content: string }[]): number =>
+  estimatedTokens(messages.map(({ content }) => content));
+
+/** At the judge's price, whose votes are most of it. */
+function costOf(price: ResolvedEndpoint['price'], prompt: Range, completion: Range): Range | null {
+  if (!price) return null;
+  const of = (bound: keyof Range) =>
+    (prompt[bound] * price.prompt + completion[bound] * price.completion) / 1_000_000;
+  return { least: of('least'), most: of('most') };
+}

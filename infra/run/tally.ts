@@ -1,0 +1,104 @@
+import type { Outcome } from '../../schemas/records.ts';
+import { nameOnLog } from '../../topology/topology.ts';
+import { topics } from '../../topology/topics.ts';
+import type { Serde } from '../codec/serde.ts';
+import type { Log, LogRecord } from '../log/log.ts';
+import { iterationOf } from '../runtime/headers.ts';
+
+/** How an iteration stands, counted from its topics. */
+export interface Tally {
+  readonly admitted: number;
+  readonly outcomes: Readonly<Record<Outcome['outcome'], number>>;
+  /** Instructions that ended: without a tree, or with all of their trees. */
+  readonly ended: number;
+  readonly deadLetters: number;
+}
+
+export interface TallyReader {
+  /** Reads on from where it was and returns how things stand now. */
+  refresh(): Promise<Tally>;
+}
+
+const page = { records: 1000, bytes: 8 * 1024 * 1024 };
+
+/** Counts by following the topics: each record is read once, whatever the number of refreshes. */
+export function createTallyReader(
+  log: Log,
+  serde: Serde,
+  pipeline: string,
+  iteration: string,
+): TallyReader {
+  const outcomes: Record<Outcome['outcome'], number> = {
+    'all-passed': 0,
+    undecided: 0,
+    paired: 0,
+    exhausted: 0,
+    failed: 0,
+    stopped: 0,
+  };
+  let admitted = 0;
+  let ended = 0;
+  let deadLetters = 0;
+
+  const count = async (record: LogRecord): Promise<void> => {
+    const outcome = (await serde.decode(topics.outcomes.schema, record.value)) as Outcome;
+    outcomes[outcome.outcome]++;
+    // An instruction with k trees has ended when k outcomes are there: each is one k-th of it.
+    ended += outcome.trees > 1 ? 1 / outcome.trees : 1;
+    if (outcome.revision === 0) return;
+    // A retried dead letter: what it ended with before no longer counts.
+    const before = await previousOf(log, serde, record, outcome);
+    if (!before) return;
+    outcomes[before.outcome]--;
+    ended -= before.trees > 1 ? 1 / before.trees : 1;
+  };
+  const follow = [
+    follower(log, nameOnLog(pipeline, topics.instructions), iteration, () => void admitted++),
+    follower(log, nameOnLog(pipeline, topics.outcomes), iteration, count),
+    follower(log, nameOnLog(pipeline, topics.deadLetters), iteration, () => void deadLetters++),
+  ];
+  return {
+    async refresh() {
+      for (const advance of follow) await advance();
+      return {
+        admitted,
+        outcomes: { ...outcomes },
+        ended: Math.round(ended * 1e6) / 1e6,
+        deadLetters,
+      };
+    },
+  };
+}
+
+async function previousOf(
+  log: Log,
+  serde: Serde,
+  record: LogRecord,
+  outcome: Outcome,
+): Promise<Outcome | null> {
+  const earlier = (await log.ofKey(record.topic, outcome.id)).filter(
+    ({ offset }) => offset < record.offset,
+  );
+  const last = earlier.at(-1);
+  return last ? ((await serde.decode(topics.outcomes.schema, last.value)) as Outcome) : null;
+}
+
+function follower(
+  log: Log,
+  topic: string,
+  iteration: string,
+  count: (record: LogRecord) => void | Promise<void>,
+): () => Promise<void> {
+  const positions = Array.from({ length: log.partitions }, () => 0);
+  return async () => {
+    for (let partition = 0; partition < log.partitions; partition++) {
+      for (;;) {
+        const records = await log.read(topic, partition, positions[partition] ?? 0, page);
+        for (const record of records) if (iterationOf(record) === iteration) await count(record);
+        const last = records.at(-1);
+        if (!last) break;
+        positions[partition] = last.offset + 1;
+      }
+    }
+  };
+}
