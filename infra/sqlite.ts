@@ -48,6 +48,8 @@ export interface OpenOptions {
   readonly busyTimeoutMs?: number;
   /** SQLite's page cache, kibibytes. */
   readonly cacheKiB?: number;
+  /** Beyond this the file is as if the disk were full, bytes; no limit if absent. */
+  readonly fileBytesMax?: number;
 }
 
 /** `SPAR`: marks a file as ours. */
@@ -86,6 +88,10 @@ export function openDatabase(options: OpenOptions): Database {
     }
     if (!readOnly) {
       database.exec(`PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${walBytesMax};`);
+    }
+    if (options.fileBytesMax !== undefined) {
+      const pages = Math.floor(options.fileBytesMax / pragma(database, 'page_size'));
+      database.exec(`PRAGMA max_page_count = ${pages}`);
     }
     return database;
   } catch (error) {

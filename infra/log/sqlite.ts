@@ -50,6 +50,8 @@ export interface SqliteLogLimits extends PageLimits {
   readonly queueWrites?: number;
   /** How often a reader looks for what the writing process has appended, milliseconds. Default 200. */
   readonly pollMs?: number;
+  /** How large the file may grow, bytes: beyond it appends fail as on a full disk. Default: no limit. */
+  readonly fileBytesMax?: number;
   /** Records that `retain` deletes in one transaction. Default 1,000. */
   readonly retainRecords?: number;
 }
@@ -76,6 +78,7 @@ export function openSqliteLog(options: SqliteLogOptions): SqliteLog {
       file,
       readOnly,
       version: formatVersion,
+      ...(limits.fileBytesMax !== undefined && { fileBytesMax: limits.fileBytesMax }),
       create: (created) => {
         createTables(created, partitions ?? 1);
       },

@@ -1,0 +1,172 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fc, test as propertyTest } from '@fast-check/vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createSerde, type Serde } from '../../infra/codec/serde.ts';
+import { openSqliteRegistry, type SqliteRegistry } from '../../infra/codec/sqlite-registry.ts';
+import { topics } from '../../topology/topics.ts';
+import { topic, type TopicInfo } from '../../topology/topology.ts';
+import { recordsOf } from '../schemas/records.ts';
+
+let folder: string;
+let registry: SqliteRegistry;
+let serde: Serde;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'spar-serde-'));
+  registry = openSqliteRegistry({ file: join(folder, 'schemas.db') });
+  serde = createSerde(registry, 'spar');
+  await serde.prepare(Object.values(topics));
+});
+afterAll(async () => {
+  registry.close();
+  await rm(folder, { recursive: true });
+});
+
+const every: readonly TopicInfo[] = Object.values(topics);
+const message = {
+  id: 'a',
+  messages: [{ role: 'user', content: 'Say hello.' }],
+  constraints: [],
+  source: 'file.jsonl',
+  extra: '{}',
+  source_line: 1,
+  responses: [],
+  added_at: 1_800_000_000_000,
+};
+
+describe.each(every)('a record of $name', (of) => {
+  propertyTest.prop([recordsOf(of.schema)], { numRuns: 25 })(
+    'comes back as it was',
+    async (record) => {
+      expect(await serde.decode(of.schema, serde.encode(of, record))).toEqual(record);
+    },
+  );
+});
+
+test('is in the wire format: a zero byte, the schema id, Avro', async () => {
+  const bytes = serde.encode(topics.instructions, message);
+  const version = await registry.latest('spar.instructions-value');
+  expect(bytes[0]).toBe(0);
+  expect(Buffer.from(bytes).readUInt32BE(1)).toBe(version!.id);
+  expect(Buffer.from(bytes.subarray(5, 7)).toString('latin1')).toBe('\u0002a');
+});
+
+test('is there at once when its schema has been seen before', async () => {
+  const bytes = serde.encode(topics.instructions, message);
+  await serde.decode('instruction', bytes);
+  expect(serde.decode('instruction', bytes)).not.toBeInstanceOf(Promise);
+});
+
+test('of one topic does not change the bytes of the one before', () => {
+  const first = serde.encode(topics.instructions, message);
+  const copy = Buffer.from(first);
+  serde.encode(topics.instructions, { ...message, id: 'bbbb' });
+  expect(copy.equals(first)).toBe(true);
+});
+
+describe('what is wrong has a code', () => {
+  const decodeError = async (schema: string, bytes: Uint8Array) => {
+    try {
+      await serde.decode(schema, bytes);
+    } catch (error) {
+      return error;
+    }
+    return null;
+  };
+  const good = () => Buffer.from(serde.encode(topics.instructions, message));
+
+  test.each([
+    ['no bytes', () => Buffer.alloc(0), 'decode'],
+    ['fewer bytes than a header', () => Buffer.from([0, 0, 0]), 'decode'],
+    ['another magic byte', () => Buffer.concat([Buffer.from([1]), good().subarray(1)]), 'decode'],
+    ['JSON', () => Buffer.from('{"id":"a"}'), 'decode'],
+    ['an id that nobody gave out', () => Buffer.from([0, 0, 9, 9, 9, 2]), 'unknown-schema'],
+    ['the end cut off', () => good().subarray(0, -1), 'decode'],
+    ['bytes left over', () => Buffer.concat([good(), Buffer.alloc(1)]), 'decode'],
+    [
+      'an array that claims more than there is',
+      () => Buffer.concat([good().subarray(0, 7), Buffer.from([0x80, 0x80, 0x80, 0x80, 0x01])]),
+      'decode',
+    ],
+    [
+      'another record',
+      () =>
+        Buffer.from(
+          serde.encode(topics.iterations, {
+            ...{ id: 'i', pipeline: 'p', mode: 'faithful', seed: 0, settings: '{}' },
+            ...{ settings_hash: '', actor_model: '', judge_model: '', judge_prompt: '' },
+            ...{ refiner_model: '', refine_prompt: '', rules: '', opened_at: 0 },
+          }),
+        ),
+      'decode',
+    ],
+  ])('%s', async (_name, bytes, code) => {
+    expect(await decodeError('instruction', bytes())).toMatchObject({
+      name: 'PermanentError',
+      code,
+    });
+  });
+
+  test.each([
+    ['a record of another topic', { ...message, messages: undefined }],
+    ['a field of the wrong type', { ...message, source_line: 'one' }],
+    ['a field left out, although it has a default', { ...message, extra: undefined }],
+    ['null', null],
+  ])('%s is not written', (_name, wrong) => {
+    expect(() => serde.encode(topics.instructions, wrong)).toThrow(
+      expect.objectContaining({ code: 'encode' }),
+    );
+  });
+
+  test('a record over the limit of its topic is not written, wherever the scratch space stands', () => {
+    const large = { ...message, extra: 'x'.repeat(2 * 1024 * 1024) };
+    const letter = { name: 'small', schema: 'instruction' };
+    for (let round = 0; round < 2; round++) {
+      expect(() => serde.encode(topics.instructions, large)).toThrow(
+        expect.objectContaining({ code: 'too-large' }),
+      );
+    }
+    expect(() => serde.encode(letter, message)).toThrow(/not prepared/);
+  });
+
+  test('a larger limit of the topic holds', async () => {
+    const wide = topic('wide', {
+      schema: 'instruction',
+      kept: 'forever',
+      maxBytes: 1 << 22,
+      about: '',
+    });
+    await serde.prepare([wide]);
+    const large = { ...message, extra: 'x'.repeat(2 * 1024 * 1024) };
+    expect(await serde.decode('instruction', serde.encode(wide, large))).toEqual(large);
+    // The scratch space is large now; the limit of the other topic still holds.
+    expect(() => serde.encode(topics.instructions, large)).toThrow(/too|at most/);
+  });
+});
+
+test('a schema that does not fit what the log holds stops the start', async () => {
+  await registry.register(
+    'spar.other-value',
+    '{"type":"record","name":"Instruction","namespace":"spar","fields":[{"name":"must","type":"int"}]}',
+  );
+  const other = topic('other', { schema: 'instruction', kept: 'forever', about: '' });
+  await expect(serde.prepare([other])).rejects.toThrow(/spar\.other-value/);
+});
+
+test('a record that an older version wrote gets the defaults of what is new', async () => {
+  const id = await registry.register(
+    'spar.old-value',
+    JSON.stringify({
+      type: 'record',
+      name: 'Outcome',
+      namespace: 'spar',
+      fields: ['id', 'iteration', 'instruction_id'].map((name) => ({ name, type: 'string' })),
+    }),
+  );
+  const bytes = Buffer.from([0, 0, 0, 0, id, 2, 97, 2, 98, 2, 99]);
+  expect(await serde.decode('outcome', bytes)).toMatchObject({
+    ...{ id: 'a', iteration: 'b', instruction_id: 'c' },
+    ...{ tree: null, revision: 0 },
+  });
+});
