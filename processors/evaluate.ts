@@ -98,9 +98,10 @@ async function judgeAfresh(
   const { node_id, text } = candidate;
   let child: Child = { candidate, judgement: null, ...unasked, equalTo: null };
   if (text === null) return child;
-  while (!child.judgement && child.rounds < context.settings.judge.rounds) {
+  const { rounds, stop_in_tree: stop, ...sampling } = context.settings.judge;
+  while (!child.judgement && child.rounds < rounds) {
     const draws = { path: `${record.tree}/${node_id}`, round: child.rounds };
-    const { votes, spend } = await votesOn(text, record, draws, context);
+    const { votes, spend } = await votesOn(text, record, draws, { ...sampling, stop }, context);
     child = {
       ...child,
       judgement: judgementOf(votes),

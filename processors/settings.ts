@@ -21,6 +21,8 @@ export interface Settings {
     readonly votes: number;
     /** Rounds in all for a node whose votes tie. */
     readonly rounds: number;
+    /** In place of `stop` for the votes within a tree: the reference stops none of the tree's generations early. */
+    readonly stop_in_tree: readonly string[];
   };
   readonly refine: Sampling & {
     /** Tries that a child has; one that finds nothing between the marks is over. */
@@ -79,6 +81,7 @@ export const faithful: Omit<Settings, 'iteration' | 'models' | 'prompts'> = {
     top_p: 1,
     max_tokens: 2048,
     stop: ['<|eot_id|>', '</s>'],
+    stop_in_tree: [],
   },
   refine: {
     tries: 3,
