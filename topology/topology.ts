@@ -63,13 +63,10 @@ export function step<Input, Outputs, Tables>(
   wiring: {
     readonly from: Topic<Input>;
     readonly to: { readonly [Name in keyof Outputs]: Topic<Outputs[Name]> };
-    readonly tables?: {
-      readonly [Name in keyof Tables]: Tables[Name] extends Table<infer Row> ? Topic<Row> : never;
-    };
     readonly asks?: readonly Role[];
     readonly ends: Unit;
     readonly bound?: string;
-  },
+  } & TablesOf<Tables>,
 ): Step {
   return {
     process,
@@ -81,6 +78,15 @@ export function step<Input, Outputs, Tables>(
     bound: wiring.bound ?? null,
   };
 }
+
+/** A processor that looks nothing up has no tables; of any other, none may be forgotten. */
+type TablesOf<Tables> = object extends Tables
+  ? { readonly tables?: Readonly<Record<string, never>> }
+  : {
+      readonly tables: {
+        readonly [Name in keyof Tables]: Tables[Name] extends Table<infer Row> ? Topic<Row> : never;
+      };
+    };
 
 /** The name of a topic on the log: `<pipeline>.<name>`. */
 export const nameOnLog = (pipeline: string, { name }: Pick<TopicInfo, 'name'>): string =>

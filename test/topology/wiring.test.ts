@@ -30,6 +30,19 @@ test('each processor fits its topics and no others', () => {
       tables: { negatives: topics.pairs, paired: topics.pairs },
       ends: 'tree',
     }),
+    // @ts-expect-error -- a table is forgotten
+    step(pair, {
+      from: topics.refinements,
+      to: { pairs: topics.pairs, outcomes: topics.outcomes },
+      ends: 'tree',
+    }),
+    step(judge, {
+      from: topics.responses,
+      to,
+      // @ts-expect-error -- the processor looks nothing up
+      tables: { negatives: topics.negatives },
+      ends: 'instruction',
+    }),
   ];
-  expect(steps).toHaveLength(7);
+  expect(steps).toHaveLength(9);
 });
