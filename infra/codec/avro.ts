@@ -73,7 +73,16 @@ const internals = new WeakMap<AvroType, { readonly type: avro.Type; readonly wal
 
 const typeOf = (schema: unknown): avro.Type =>
   // Parsed JSON: avsc checks it, and throws if it is no schema.
-  avro.Type.forSchema(schema as avro.Schema, { wrapUnions: 'never', omitRecordMethods: true });
+  avro.Type.forSchema(schema as avro.Schema, {
+    wrapUnions: 'never',
+    omitRecordMethods: true,
+    typeHook: (inner) => (isLong(inner) ? long : undefined),
+  });
+
+/** `timestamp-millis` and its like are longs, too. */
+const isLong = (schema: unknown): boolean =>
+  schema === 'long' ||
+  (typeof schema === 'object' && schema !== null && 'type' in schema && schema.type === 'long');
 
 function withoutDefaults(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(withoutDefaults);
@@ -209,6 +218,14 @@ function varintEnd(buffer: Buffer, position: number): number {
   }
 }
 
+function intEnd(buffer: Buffer, position: number): number {
+  const end = varintEnd(buffer, position);
+  const value = varint(buffer, position, end);
+  // avsc would hand out whatever number the bytes come to.
+  if (value !== (value | 0)) throw new Error(`${value} is no 32-bit number, at byte ${position}`);
+  return end;
+}
+
 /** Exact up to 2^53; larger ones lose digits, which does not matter to a bound. */
 function varint(buffer: Buffer, start: number, end: number): number {
   const first = buffer[start] ?? 0;
@@ -229,8 +246,38 @@ const primitives: Readonly<Record<string, Walk>> = {
   boolean: fixed(1),
   float: fixed(4),
   double: fixed(8),
-  int: varintEnd,
-  long: varintEnd,
+  int: intEnd,
+  'abstract:long': varintEnd,
   string: sized,
   bytes: sized,
 };
+
+/**
+ * Longs as numbers, exact or refused. avsc's own lose the sign below -2^52 and digits above 2^52: it computes with
+ * twice the value.
+ */
+const long = avro.types.LongType.__with(
+  {
+    isValid: (value: unknown) => Number.isSafeInteger(value),
+    compare: (one: number, other: number) => Math.sign(one - other),
+    toJSON: (value: number) => value,
+    fromJSON: (value: number) => value,
+    fromBuffer(buffer: Buffer): number {
+      const value = varint(buffer, 0, buffer.length);
+      if (!Number.isSafeInteger(value)) throw new Error(`a long of about ${value}: too large`);
+      return value;
+    },
+    toBuffer(value: number): Buffer {
+      const bytes: number[] = [];
+      let magnitude = value < 0 ? -value - 1 : value;
+      bytes.push(((magnitude % 64) << 1) | (value < 0 ? 1 : 0));
+      magnitude = Math.floor(magnitude / 64);
+      while (magnitude > 0) {
+        bytes.push((bytes.pop() ?? 0) | 0x80, magnitude % 128);
+        magnitude = Math.floor(magnitude / 128);
+      }
+      return Buffer.from(bytes);
+    },
+  },
+  true,
+);

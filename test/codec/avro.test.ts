@@ -33,6 +33,7 @@ describe('hostile bytes are refused before anything is made of them', () => {
     ['bytes of 2^62', 'bytes', [...huge]],
     ['a number that never ends', 'long', Array.from({ length: 40 }, () => 0xff)],
     ['a number cut off', 'int', [0x80]],
+    ['an int of more than 32 bits', 'int', [0x80, 0x80, 0x80, 0x80, 0x10]],
     ['a double cut off', 'double', [0, 0, 0]],
     ['a union branch that is not there', ['null', 'string'], [0x04]],
     ['a negative union branch', ['null', 'string'], [0x01]],
@@ -77,12 +78,35 @@ describe('values', () => {
     ['a string in a union, plain', ['null', 'string'], 'a'],
     ['a double in a union, plain', ['null', 'double'], 0.25],
     ['a moment, a number', { type: 'long', logicalType: 'timestamp-millis' }, 1_800_000_000_000],
-    ['the largest long that avsc trusts to a number', 'long', Number.MAX_SAFE_INTEGER - 1],
+    ['null where a long may be', ['null', 'long'], null],
+    ['a long in a union, plain', ['null', 'long'], 5],
     ['bytes', 'bytes', Buffer.from([0, 255])],
     ['blocks with a size', array('int'), [1, 2, 3]],
   ])('%s: comes back as it was', (_name, schema, x) => {
     const type = record(schema);
     expect(type.read(write(type, { x }), 0)).toEqual({ x });
+  });
+
+  // avsc by itself gives 4503599627370496 for the negative of it less one.
+  propertyTest.prop([fc.maxSafeInteger()])('every safe integer comes back exactly', (x) => {
+    expect(record('long').read(write(record('long'), { x }), 0)).toEqual({ x });
+  });
+
+  test.each([
+    ...[Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER, 2 ** 52, -(2 ** 52) - 1],
+    ...[2 ** 31, -(2 ** 31) - 1, 64, 63, -64, -65, 0, -1],
+  ])('the long %i has the bytes that the Avro specification gives it', (x) => {
+    const zigzag = x < 0 ? -BigInt(x) * 2n - 1n : BigInt(x) * 2n;
+    const expected: number[] = [];
+    for (let rest = zigzag; ; rest >>= 7n) {
+      expected.push(Number(rest & 0x7fn) | (rest > 0x7fn ? 0x80 : 0));
+      if (rest <= 0x7fn) break;
+    }
+    expect([...write(record('long'), { x })]).toEqual(expected);
+  });
+
+  test('a long that no number holds exactly is refused', () => {
+    expect(() => record('long').read(bytes(...huge), 0)).toThrow(/too large/);
   });
 
   test('an array in blocks that carry their size is read, too', () => {

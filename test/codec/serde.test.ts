@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fc, test as propertyTest } from '@fast-check/vitest';
+import { test as propertyTest } from '@fast-check/vitest';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createSerde, type Serde } from '../../infra/codec/serde.ts';
 import { openSqliteRegistry, type SqliteRegistry } from '../../infra/codec/sqlite-registry.ts';

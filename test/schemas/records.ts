@@ -48,7 +48,7 @@ const primitives: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   null: fc.constant(null),
   boolean: fc.boolean(),
   int: fc.integer(),
-  long: fc.integer({ min: 1 - Number.MAX_SAFE_INTEGER, max: Number.MAX_SAFE_INTEGER - 1 }),
+  long: fc.maxSafeInteger(),
   double: fc.double({ noNaN: true }),
   string: text,
   bytes: fc.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes)),
