@@ -5,7 +5,7 @@ import { createSerde, type Serde } from '../codec/serde.ts';
 import { openSqliteRegistry } from '../codec/sqlite-registry.ts';
 import { UsageError } from '../errors.ts';
 import type { Journal } from '../journal/journal.ts';
-import { openSqliteJournal } from '../journal/sqlite.ts';
+import { openSqliteJournal, readCounters } from '../journal/sqlite.ts';
 import type { Log } from '../log/log.ts';
 import { openSqliteLog } from '../log/sqlite.ts';
 import { StorageError } from '../sqlite.ts';
@@ -96,20 +96,14 @@ export async function viewHome(options: {
     }
     const log = openSqliteLog({ file: join(folder, files.log), pipeline, time, readOnly: true });
     const registry = openSqliteRegistry({ file: join(folder, files.registry), readOnly: true });
-    const journal = openSqliteJournal({
-      file: join(folder, files.journal),
-      time,
-      readOnly: true,
-    });
     return {
       folder,
       pipeline,
       log,
       serde: createSerde(registry, pipeline),
-      counters: (iteration) => journal.counters(iteration),
+      counters: (iteration) => readCounters(join(folder, files.journal), iteration),
       async close() {
         await log.close();
-        await journal.close();
         registry.close();
       },
     };

@@ -139,6 +139,28 @@ export function openSqliteJournal(options: SqliteJournalOptions): Journal {
   };
 }
 
+/**
+ * What was counted for an iteration, read beside the process that writes it.
+ *
+ * @throws StorageError if the file is missing, damaged, or from another version.
+ */
+export function readCounters(file: string, iteration: string): Readonly<Record<string, number>> {
+  const database = openDatabase({
+    file,
+    version: formatVersion,
+    readOnly: true,
+    create: () => undefined,
+  });
+  try {
+    const rows = database.prepare('SELECT name, value FROM counters WHERE iteration = ?');
+    return Object.fromEntries(
+      rows.all(iteration).map(([name, value]) => [String(name), Number(value)]),
+    );
+  } finally {
+    database.close();
+  }
+}
+
 function createTables(database: Database): void {
   database.exec(`
     CREATE TABLE answers (id INTEGER PRIMARY KEY, iteration TEXT NOT NULL, body BLOB NOT NULL);

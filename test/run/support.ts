@@ -1,0 +1,68 @@
+import type { ResolvedEndpoint } from '../../infra/config/settings.ts';
+import { settingsOf } from '../../infra/config/settings.ts';
+import { checkConfig, type Config } from '../../infra/config/schema.ts';
+import type { Home } from '../../infra/home/home.ts';
+import type { Source } from '../../infra/input/source.ts';
+import { silentLogger } from '../../infra/logger.ts';
+import { run, type RunOptions } from '../../infra/run/run.ts';
+import type { Summary } from '../../infra/run/summary.ts';
+import { systemTime } from '../../infra/time.ts';
+import type { InstantModel } from '../support/model.ts';
+
+export function configOf(value: unknown = {}): Config {
+  const result = checkConfig(value);
+  if ('problems' in result) throw new Error(JSON.stringify(result.problems));
+  return result.config;
+}
+
+export const endpointOf = (change: Partial<ResolvedEndpoint> = {}): ResolvedEndpoint => ({
+  urls: ['instant'],
+  model: 'instant',
+  version: 'instant',
+  apiKey: null,
+  maxInFlight: 256,
+  maxChoices: null,
+  deadlineMs: 60_000,
+  contextTokens: null,
+  extraBody: {},
+  price: null,
+  ...change,
+});
+
+export async function* chunksOf(lines: Iterable<string>): AsyncGenerator<Uint8Array> {
+  for (const line of lines) yield Buffer.from(`${line}\n`);
+}
+
+export const sourceOf = (lines: Iterable<string>, name = 'test.jsonl'): Source => ({
+  name,
+  chunks: chunksOf(lines),
+});
+
+/** A run in this process against a model in this process. */
+export async function runWith(
+  home: Home,
+  model: InstantModel,
+  lines: Iterable<string>,
+  options: Partial<RunOptions> & { readonly iteration?: string } = {},
+): Promise<Summary> {
+  const { iteration = '1', config = configOf() } = options;
+  const endpoint = endpointOf();
+  return run({
+    home,
+    source: sourceOf(lines),
+    format: 'auto',
+    config,
+    settings: settingsOf(config, iteration, { actor: 'm', judge: 'm', refiner: 'm' }),
+    endpoints: { actor: endpoint, judge: endpoint, refiner: endpoint },
+    connect: () => model,
+    limit: null,
+    strict: false,
+    time: systemTime,
+    logger: silentLogger,
+    progress: () => undefined,
+    progressMs: 50,
+    notice: () => undefined,
+    stop: new AbortController().signal,
+    ...options,
+  });
+}

@@ -1,0 +1,32 @@
+import { createSerde } from '../../infra/codec/serde.ts';
+import { openSqliteRegistry } from '../../infra/codec/sqlite-registry.ts';
+import type { Home } from '../../infra/home/home.ts';
+import { createMemoryJournal } from '../../infra/journal/memory.ts';
+import { createMemoryLog } from '../../infra/log/memory.ts';
+import { systemTime } from '../../infra/time.ts';
+import { nameOnLog } from '../../topology/topology.ts';
+import { topics } from '../../topology/topics.ts';
+
+/** A home that lives in memory. */
+export async function memoryHome(partitions = 1): Promise<Home> {
+  const pipeline = 'spar';
+  const registry = openSqliteRegistry({ file: ':memory:' });
+  const serde = createSerde(registry, pipeline);
+  await serde.prepare(Object.values(topics));
+  const log = createMemoryLog({
+    topics: Object.values(topics).map((topic) => ({ ...topic, name: nameOnLog(pipeline, topic) })),
+    partitions,
+    time: systemTime,
+  });
+  return {
+    folder: 'memory',
+    pipeline,
+    log,
+    serde,
+    journal: createMemoryJournal(),
+    async close() {
+      await log.close();
+      registry.close();
+    },
+  };
+}
