@@ -1,0 +1,83 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Publication } from '../../infra/exports/files.ts';
+import { llamafactory } from '../../infra/exports/llamafactory.ts';
+import { defaultExportSettings } from '../../infra/exports/settings.ts';
+import { trl } from '../../infra/exports/trl.ts';
+import { filesIn } from './support.ts';
+
+let folder = '';
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'spar-files-'));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+const user = { role: 'user', content: 'a' };
+const answer = { role: 'assistant', content: 'b' };
+const sharegpt = llamafactory(defaultExportSettings);
+
+describe('what a loader would drop in silence is never published', () => {
+  test.each([
+    [
+      'an even prompt',
+      sharegpt,
+      { conversations: [user, answer], chosen: answer, rejected: answer },
+    ],
+    [
+      'a side that is a list',
+      sharegpt,
+      { conversations: [user], chosen: [answer], rejected: answer },
+    ],
+    ['a side of the user', sharegpt, { conversations: [user], chosen: user, rejected: answer }],
+    [
+      'an empty side',
+      sharegpt,
+      { conversations: [user], chosen: answer, rejected: { ...answer, content: '' } },
+    ],
+    [
+      'one key too many',
+      sharegpt,
+      { conversations: [user], chosen: answer, rejected: answer, id: 1 },
+    ],
+    ['a side that is no list', trl, { prompt: [user], chosen: answer, rejected: [answer] }],
+    ['no prompt', trl, { prompt: [], chosen: [answer], rejected: [answer] }],
+  ])('a pair with %s', async (_name, format, row) => {
+    const publication = new Publication(folder);
+    await publication.addRow('rows.jsonl', row, format.check.preference);
+    await expect(publication.publish({})).rejects.toThrow(/^rows\.jsonl:1: /);
+    await publication.abandon();
+    expect(await filesIn(folder)).toEqual({});
+  });
+
+  test.each([
+    ['ends with the user', sharegpt, { conversations: [user, answer, user] }],
+    ['does not alternate', sharegpt, { conversations: [user, answer, answer] }],
+    ['has no turns', sharegpt, { conversations: [] }],
+    ['ends with the user', trl, { messages: [user] }],
+  ])('a conversation that %s', async (_name, format, row) => {
+    const publication = new Publication(folder);
+    await publication.addRow('rows.jsonl', row, format.check.refiner_sft);
+    await expect(publication.publish({})).rejects.toThrow(/^rows\.jsonl:1: /);
+    await publication.abandon();
+    expect(await filesIn(folder)).toEqual({});
+  });
+});
+
+test('one bad file holds back all of them', async () => {
+  const publication = new Publication(folder);
+  await publication.addText('good.yaml', 'a: 1\n');
+  await publication.addRow('bad.jsonl', { a: 1 }, () => 'bad');
+  await expect(publication.publish({})).rejects.toThrow('bad.jsonl:1: bad');
+  await publication.abandon();
+  expect(await filesIn(folder)).toEqual({});
+});
+
+test('rows larger than the buffer arrive whole', async () => {
+  const publication = new Publication(folder);
+  for (let row = 0; row < 40; row += 1) {
+    await publication.addRow('rows.jsonl', { text: 'é'.repeat(20_000) }, () => null);
+  }
+  expect(await publication.publish({})).toMatchObject([{ rows: 40, bytes: 40 * (40_000 + 12) }]);
+});
