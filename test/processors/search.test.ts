@@ -257,7 +257,8 @@ describe('a tie is voted again', () => {
     );
     expect(nodes).toEqual(['r.0 undecided', 'r.1 0', 'r.2 0']);
     expect(calls.filter((call) => call.startsWith('judge 0/r.0'))).toHaveLength(3);
-    expect(outcomes).toMatchObject([{ outcome: 'exhausted', evaluated: 2 }]);
+    // Rounds that decided nothing are paid for, too: the sample's votes, three refinements, three rounds and two.
+    expect(outcomes).toMatchObject([{ outcome: 'exhausted', evaluated: 2, calls: 9 }]);
   });
 });
 

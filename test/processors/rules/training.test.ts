@@ -197,6 +197,17 @@ describe('the sets are shuffled, capped, deduplicated on the first turn, and shu
     },
   );
 
+  test('what was capped hard does not come first', () => {
+    const capped = { ...none, refine: rows('a', 60), pass: rows('c', 6) };
+    const firsts = Array.from(
+      { length: 100 },
+      (_, seed) =>
+        assemble(capped, { ...defaultCaps, refine: 6 }, chanceOf(seed, '1', ''))[0]?.id[0],
+    );
+    // Half of a hundred, with five standard deviations above.
+    expect(firsts.filter((first) => first === 'a').length).toBeLessThan(75);
+  });
+
   test('the sets are mixed, by the seed', () => {
     const mixed = (seed: number) => idsOf(assemble(sets, defaultCaps, chanceOf(seed, '1', '')));
     expect(mixed(1)).not.toEqual(mixed(2));

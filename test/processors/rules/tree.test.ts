@@ -147,6 +147,8 @@ describe.each([
   test('never keeps more than branch', () => {
     const { steps } = run({ ...search, branch: 1, keep: 5 }, () => 0.2);
     expect(steps).toEqual([['r'], ['r.0'], ['r.0.0']]);
+    const wider = run({ ...search, branch: 2, keep: 5 }, () => 0.2).steps;
+    expect(Math.max(...wider.map((parents) => parents.length))).toBeLessThanOrEqual(2);
   });
 
   test('a level that reaches max_nodes may still accept', () => {
