@@ -21,10 +21,11 @@ export interface SqliteLog extends Log {
   /** The names of the topics in the file, as on the log. */
   readonly topics: readonly string[];
   /**
-   * Deletes what is older than `olderThanMs` and what every group of the topic has committed past; resolves with
-   * the number of records. It works in batches, so that appends wait for one batch at most.
+   * Deletes what was appended before `before` (milliseconds since 1970) and what every group that ever joined the
+   * topic has committed past: both must hold. Resolves with the number of records. It works in batches, so that
+   * appends wait for one batch at most.
    */
-  retain(topic: string, olderThanMs: number): Promise<number>;
+  retain(topic: string, before: number): Promise<number>;
 }
 
 export interface SqliteLogOptions {
@@ -33,7 +34,7 @@ export interface SqliteLogOptions {
   readonly pipeline?: string;
   /** Those that the file lacks are created; a reader finds in the file what there is, and may leave them out. */
   readonly topics?: readonly LogTopic[];
-  /** Fixed when the file is created; a reader may leave it out. */
+  /** Fixed when the file is created (default 1); without it an existing file is opened with its own. */
   readonly partitions?: number;
   readonly time: Time;
   /** Opens it beside a running writer; whatever writes is refused. */
@@ -68,7 +69,7 @@ const partitionsMax = 2 ** 12;
  */
 export function openSqliteLog(options: SqliteLogOptions): SqliteLog {
   const { file, readOnly = false, partitions, limits = {} } = options;
-  if (!readOnly && !(Number.isInteger(partitions) && inRange(partitions, 1, partitionsMax))) {
+  if (partitions !== undefined && !(Number.isInteger(partitions) && inRange(partitions))) {
     throw new Error(`a log has 1 to ${partitionsMax} partitions, not ${partitions}`);
   }
   const release = readOnly ? () => undefined : lockFolder(dirname(file));
@@ -236,10 +237,9 @@ function build(
   };
   const { log, written } = createEmbeddedLog(store, time, limits);
 
-  async function retain(topic: string, olderThanMs: number): Promise<number> {
+  async function retain(topic: string, before: number): Promise<number> {
     if (!commits || !writer) return refuse();
     const batch = limits.retainRecords ?? 1000;
-    const before = time.wall() - olderThanMs;
     let deleted = 0;
     for (let partition = 0; partition < partitions; partition++) {
       const passed = writer.passed.get(topic, partition)?.[0] ?? Infinity;
@@ -470,5 +470,4 @@ function pollingWatch(
   };
 }
 
-const inRange = (value: number | undefined, low: number, high: number): boolean =>
-  value !== undefined && value >= low && value <= high;
+const inRange = (partitions: number): boolean => partitions >= 1 && partitions <= partitionsMax;

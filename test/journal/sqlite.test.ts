@@ -4,8 +4,9 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { openSqliteJournal } from '../../infra/journal/sqlite.ts';
+import { openSqliteJournal, readCounters } from '../../infra/journal/sqlite.ts';
 import { systemTime } from '../../infra/time.ts';
 import { drawId, entry, journalContract } from '../contract/journal.ts';
 
@@ -35,6 +36,8 @@ test('everything is there after it was closed and opened again, counters to the 
   expect(second.find([drawId(1)])).toEqual([entry('a')]);
   expect(second.counters('i')).toEqual({ calls: 3, retries: 1 });
   expect(second.note('probe')).toBe('{}');
+  // Beside the process that writes it, too.
+  expect(readCounters(file, 'i')).toEqual({ calls: 3, retries: 1 });
   await second.close();
   expect(await readdir(folder)).toEqual(['journal.db']);
 });
@@ -50,9 +53,13 @@ test('what close finds waiting is written', async () => {
 });
 
 test('SIGKILL loses no acknowledged answer, and the counters match the answers exactly', async () => {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'writer.ts'), file], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const child = spawn(
+    process.execPath,
+    [fileURLToPath(new URL('./writer.ts', import.meta.url)), file],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
   const gone = once(child, 'exit');
   const acknowledged: number[] = [];
   for await (const line of createInterface(child.stdout)) {

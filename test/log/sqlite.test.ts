@@ -4,12 +4,13 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { NewRecord, Subscriber } from '../../infra/log/log.ts';
 import { openSqliteLog, type SqliteLogOptions } from '../../infra/log/sqlite.ts';
 import { openDatabase, StorageError } from '../../infra/sqlite.ts';
-import { systemTime } from '../../infra/time.ts';
+import { systemTime, type Time } from '../../infra/time.ts';
 import { contractTopics, logContract } from '../contract/log.ts';
 
 const topic = 'spar.plain';
@@ -171,10 +172,14 @@ describe('the log on SQLite', () => {
     await open().close();
   });
 
-  test('another number of partitions is refused', async () => {
+  test('another number of partitions is refused, and so is a number that cannot be', async () => {
+    expect(() => open({ partitions: 0 })).toThrow(/partitions/);
     await open().close();
     expect(() => open({ partitions: 3 })).toThrow(/2 partitions/);
-    await open().close();
+    // Without a wish, it is opened as it is.
+    const log = openSqliteLog({ file, time: systemTime });
+    expect(log.partitions).toBe(2);
+    await log.close();
   });
 
   test.each([
@@ -211,9 +216,13 @@ describe('the log on SQLite', () => {
   });
 
   test('SIGKILL in the middle of appending loses nothing that was acknowledged', async () => {
-    const child = spawn(process.execPath, [join(import.meta.dirname, 'appender.ts'), file], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+    const child = spawn(
+      process.execPath,
+      [fileURLToPath(new URL('./appender.ts', import.meta.url)), file],
+      {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
+    );
     const gone = once(child, 'exit');
     const acknowledged: number[] = [];
     for await (const line of createInterface(child.stdout)) {
@@ -246,12 +255,12 @@ describe('the log on SQLite', () => {
       await write(log, 10);
       now = 2000;
       await write(log, 5);
-      expect(await log.retain(topic, 500)).toBe(10);
+      expect(await log.retain(topic, now - 500)).toBe(10);
       expect((await log.ends(topic))[0]).toMatchObject({ earliest: 10, latest: 15 });
       expect((await log.read(topic, 0, 0, many))[0]!.offset).toBe(10);
       expect(await log.offsetAt(topic, 0, 0)).toBe(10);
       now = 9000;
-      expect(await log.retain(topic, 500)).toBe(5);
+      expect(await log.retain(topic, now - 500)).toBe(5);
       await log.close();
       const again = openAt();
       expect(await again.append([record('next')])).toEqual([15]);
@@ -266,9 +275,9 @@ describe('the log on SQLite', () => {
       const slow = await log.subscribe('slow', topic, silent);
       await fast.commit(0, { outputs: [], position: 8, metadata: '' });
       now = 9000;
-      expect(await log.retain(topic, 0)).toBe(0);
+      expect(await log.retain(topic, now)).toBe(0);
       await slow.commit(0, { outputs: [], position: 4, metadata: '' });
-      expect(await log.retain(topic, 0)).toBe(4);
+      expect(await log.retain(topic, now)).toBe(4);
       await log.close();
     });
 
@@ -277,7 +286,7 @@ describe('the log on SQLite', () => {
       now = 1000;
       await write(log, 4);
       now = 9000;
-      await log.retain(topic, 0);
+      await log.retain(topic, now);
       const pages: (readonly [number, number])[] = [];
       const subscription = await log.subscribe('new', topic, {
         ...silent,
@@ -289,20 +298,26 @@ describe('the log on SQLite', () => {
     });
   });
 
-  test('nothing is left behind: no timer keeps running, and the write-ahead log is gone', async () => {
-    const before = process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
-    const log = open();
-    await log.append([record('a')]);
-    const reader = openReader();
+  test('nothing is left behind: nobody is still asleep, and the write-ahead log is gone', async () => {
+    let asleep = 0;
+    const time: Time = {
+      ...systemTime,
+      sleep: (delayMs, signal) => {
+        asleep += 1;
+        return systemTime.sleep(delayMs, signal).finally(() => (asleep -= 1));
+      },
+    };
+    const log = open({ time });
+    const reader = openSqliteLog({ file, time, readOnly: true, limits: { pollMs: 60_000 } });
     reader.watch(topic, () => undefined);
     const subscription = await log.subscribe('g', topic, silent);
     subscription.resume(0);
+    void log.append([record('a')]);
+    expect(asleep).toBe(2);
     await reader.close();
     await log.close();
     await sleep(5);
-    expect(process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout')).toHaveLength(
-      before,
-    );
+    expect(asleep).toBe(0);
     expect((await readdir(folder)).toSorted()).toEqual(['log.db', 'writer.lock']);
   });
 });
