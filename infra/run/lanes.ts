@@ -104,6 +104,9 @@ export function openLanes(
   };
 }
 
+/** OpenAI's own bound on n is 128. */
+const choicesMax = 128;
+
 const keyOf = (url: string, endpoint: ResolvedEndpoint): string =>
   JSON.stringify([url, endpoint.model, endpoint.apiKey, endpoint.extraBody]);
 
@@ -133,10 +136,8 @@ async function prepare(
       });
       await home.journal.setNote(note, JSON.stringify(capabilities));
     }
-    const honoured = capabilities.n === 'honoured';
-    lane.choicesMax = honoured
-      ? Math.min(endpoint.maxChoices ?? endpoint.maxInFlight, endpoint.maxInFlight)
-      : 1;
+    // How many are asked for together changes the answers, so it does not follow the limit of calls in flight.
+    lane.choicesMax = capabilities.n === 'honoured' ? (endpoint.maxChoices ?? choicesMax) : 1;
     lane.usageCoversAll = capabilities.usage_covers_all;
     entry.contextTokens ??= capabilities.context_tokens;
     return { url, model, capabilities, fresh };

@@ -50,7 +50,7 @@ export function deadLetter(
     offset: record.offset,
     key: record.key,
     headers: JSON.stringify(record.headers),
-    value: record.value,
+    value: Buffer.from(record.value),
     stage: name,
     iteration,
     cause: failure.code,

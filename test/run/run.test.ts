@@ -1,25 +1,282 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { partsOf } from '../../processors/rules/ids.ts';
+import type { DeadLetter, Outcome, PreferencePair } from '../../schemas/records.ts';
+import { nameOnLog, type TopicInfo } from '../../topology/topology.ts';
+import { topics } from '../../topology/topics.ts';
+import { RunError, UsageError } from '../../infra/errors.ts';
+import type { Home } from '../../infra/home/home.ts';
+import { scan } from '../../infra/log/scan.ts';
+import { systemTime } from '../../infra/time.ts';
 import { memoryHome } from '../support/home.ts';
-import { instantModel } from '../support/model.ts';
-import { runWith } from './support.ts';
+import { deadModel, instantModel, type InstantModel } from '../support/model.ts';
+import { configOf, endpointOf, runWith } from './support.ts';
 
-const lines = (count: number) =>
+const lines = (count: number, from = 0) =>
   Array.from({ length: count }, (_, index) =>
-    JSON.stringify({ id: `i${index}`, prompt: `Write ${index} words.` }),
+    JSON.stringify({ id: `i${from + index}`, prompt: `Write ${from + index} words.` }),
   );
 
-test('every instruction ends, and every pair has its outcome', async () => {
-  const home = await memoryHome();
-  const model = instantModel({ failRate: 0.4, refineRate: 0.4 });
-  const summary = await runWith(home, model, lines(40));
-  const { outcomes } = summary;
-  expect(summary).toMatchObject({ admitted: 40, duplicates: 0, complete: true, deadLetters: 0 });
-  const ended = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
-  expect(ended).toBe(40);
-  expect(summary.pairs).toBe(outcomes.paired);
-  expect(outcomes.paired).toBeGreaterThan(10);
-  expect(model.calls.length).toBe(
-    Object.values(summary.modelCalls).reduce((sum, count) => sum + count, 0),
-  );
-  await home.close();
+const model = () => instantModel({ failRate: 0.4, refineRate: 0.4 });
+
+async function recordsOf<Row>(home: Home, topic: TopicInfo): Promise<readonly Row[]> {
+  const rows: Row[] = [];
+  for await (const record of scan(home.log, nameOnLog(home.pipeline, topic))) {
+    rows.push((await home.serde.decode(topic.schema, record.value)) as Row);
+  }
+  return rows;
+}
+
+const sortedPairs = async (home: Home): Promise<readonly PreferencePair[]> =>
+  (await recordsOf<PreferencePair>(home, topics.pairs)).toSorted((a, b) => (a.id < b.id ? -1 : 1));
+
+const sum = (counts: Readonly<Record<string, number>>): number =>
+  Object.values(counts).reduce((total, count) => total + count, 0);
+
+const callId = ({ seed, n, messages }: InstantModel['calls'][number]) =>
+  JSON.stringify([seed, n, messages]);
+
+describe('from instructions to pairs', () => {
+  test('every instruction ends once, and every pair has its outcome', async () => {
+    const home = await memoryHome();
+    const instant = model();
+    const summary = await runWith(home, instant, lines(40));
+    expect(summary).toMatchObject({ admitted: 40, duplicates: 0, complete: true, deadLetters: 0 });
+    expect(sum(summary.outcomes)).toBe(40);
+    const outcomes = await recordsOf<Outcome>(home, topics.outcomes);
+    expect(new Set(outcomes.map(({ instruction_id }) => instruction_id)).size).toBe(40);
+    const pairs = await recordsOf<PreferencePair>(home, topics.pairs);
+    expect(pairs.length).toBe(summary.outcomes.paired);
+    expect(pairs.length).toBeGreaterThan(10);
+    for (const pair of pairs) {
+      expect(pair.chosen_value).toBeGreaterThan(pair.gate);
+      expect(pair.rejected_no).toBeGreaterThan(pair.rejected_yes);
+      expect(pair.path.at(0)?.text).toBe(pair.rejected);
+      expect(pair.path.at(-1)?.text).toBe(pair.chosen);
+    }
+  });
+
+  test('the summary agrees with what the model was asked, to the call and the token', async () => {
+    const home = await memoryHome();
+    const instant = model();
+    const summary = await runWith(home, instant, lines(20));
+    const purposes = Object.groupBy(instant.calls, ({ purpose }) => purpose);
+    for (const purpose of ['probe', 'sample', 'judge', 'refine'] as const) {
+      const calls = purposes[purpose] ?? [];
+      expect(summary.modelCalls[purpose]).toBe(calls.length);
+      expect(summary.generations[purpose]).toBe(calls.reduce((count, { n }) => count + n, 0));
+    }
+    expect(summary.thisRun.modelCalls).toEqual(summary.modelCalls);
+    const outcomes = await recordsOf<Outcome>(home, topics.outcomes);
+    const calls = outcomes.reduce((count, outcome) => count + outcome.calls, 0);
+    expect(calls + summary.modelCalls.probe).toBe(instant.calls.length);
+  });
+
+  test('neither the limit of calls in flight nor the partitions change the pairs', async () => {
+    const pairsWith = async (maxInFlight: number, partitions: number) => {
+      const home = await memoryHome(partitions);
+      const endpoint = endpointOf({ maxInFlight });
+      await runWith(home, model(), lines(15), {
+        endpoints: { actor: endpoint, judge: endpoint, refiner: endpoint },
+      });
+      return sortedPairs(home);
+    };
+    const expected = await pairsWith(1000, 1);
+    expect(expected.length).toBeGreaterThan(5);
+    expect(await pairsWith(1, 1)).toEqual(expected);
+    expect(await pairsWith(16, 3)).toEqual(expected);
+  });
+
+  test('several trees of one instruction each have an outcome, and the calls add up', async () => {
+    const home = await memoryHome();
+    const instant = model();
+    const config = configOf({ negatives_per_instruction: 3 });
+    const summary = await runWith(home, instant, lines(10), { config });
+    const outcomes = await recordsOf<Outcome>(home, topics.outcomes);
+    const trees = Map.groupBy(outcomes, ({ instruction_id }) => instruction_id);
+    expect(trees.size).toBe(10);
+    for (const ended of trees.values()) {
+      expect(new Set(ended.map(({ tree }) => tree)).size).toBe(ended.length);
+      expect(ended.every(({ trees: k }) => k === 0 || k === ended.length)).toBe(true);
+    }
+    expect(outcomes.reduce((count, { calls }) => count + calls, 0)).toBe(
+      sum(summary.modelCalls) - summary.modelCalls.probe,
+    );
+  });
+
+  test('responses that the source brings are judged, not sampled', async () => {
+    const home = await memoryHome();
+    const instant = model();
+    const own = [{ id: 'own', prompt: 'Say it.', responses: ['bad 1', 'good 1'] }];
+    const summary = await runWith(
+      home,
+      instant,
+      own.map((line) => JSON.stringify(line)),
+    );
+    expect(summary.modelCalls.sample).toBe(0);
+    expect(summary.outcomes.paired).toBe(1);
+    const [pair] = await recordsOf<PreferencePair>(home, topics.pairs);
+    expect(pair?.rejected).toBe('bad 1');
+  });
+});
+
+describe('the same command again', () => {
+  test('asks nothing, contacts nobody and changes nothing', async () => {
+    const home = await memoryHome();
+    const first = await runWith(home, model(), lines(12));
+    const before = await recordsOf(home, topics.outcomes);
+    const again = await runWith(home, deadModel(), lines(12));
+    expect(again.thisRun).toMatchObject({ admitted: 0, modelCalls: { sample: 0, judge: 0 } });
+    expect({ ...again, thisRun: null, seconds: 0 }).toEqual({
+      ...first,
+      thisRun: null,
+      seconds: 0,
+    });
+    expect(await recordsOf(home, topics.outcomes)).toEqual(before);
+  });
+
+  test('with more lines goes on with those', async () => {
+    const home = await memoryHome();
+    await runWith(home, model(), lines(5));
+    const summary = await runWith(home, model(), lines(12));
+    expect(summary).toMatchObject({ admitted: 12, thisRun: { admitted: 7 } });
+    expect(sum(summary.outcomes)).toBe(12);
+  });
+
+  test('under another iteration processes exactly its own instructions', async () => {
+    const home = await memoryHome();
+    await runWith(home, model(), lines(12));
+    const instant = model();
+    const second = await runWith(home, instant, lines(5, 3), { iteration: '2' });
+    expect(second).toMatchObject({ admitted: 5, duplicates: 0, complete: true });
+    expect(sum(second.outcomes)).toBe(5);
+    const outcomes = await recordsOf<Outcome>(home, topics.outcomes);
+    expect(outcomes.filter(({ iteration }) => iteration === '2').length).toBe(5);
+    expect(outcomes.length).toBe(17);
+  });
+
+  test('after being stopped at any moment, ends the same and pays for nothing twice', async () => {
+    const whole = await memoryHome();
+    const straight = model();
+    const expected = await runWith(whole, straight, lines(60));
+
+    const home = await memoryHome();
+    const asked: string[] = [];
+    let summary = null;
+    for (let stops = 0; summary?.complete !== true && stops < 60; stops++) {
+      const instant = model();
+      const stop = new AbortController();
+      const slow: InstantModel = {
+        ...instant,
+        send: async (call, signal) => {
+          await systemTime.sleep(2, signal);
+          if (instant.calls.length >= 40) stop.abort(new Error('enough for now'));
+          return instant.send(call, signal);
+        },
+      };
+      summary = await runWith(home, slow, lines(60), { stop: stop.signal });
+      asked.push(...instant.calls.map(callId));
+    }
+    expect(summary).toMatchObject({ complete: true, outcomes: expected.outcomes });
+    expect(new Set(asked).size).toBe(asked.length);
+    expect(asked.toSorted()).toEqual(straight.calls.map(callId).toSorted());
+    expect(await sortedPairs(home)).toEqual(await sortedPairs(whole));
+  });
+
+  test('with other semantic settings is refused, and the differences are named', async () => {
+    const home = await memoryHome();
+    await runWith(home, model(), lines(2));
+    const other = runWith(home, model(), lines(2), {
+      config: configOf({ seed: 7, search: { depth: 2 } }),
+    });
+    await expect(other).rejects.toThrow(UsageError);
+    await expect(other).rejects.toThrow(/search\.depth: 3 when it was opened, 2 now/);
+    await expect(other).rejects.toThrow(/seed: 0 when it was opened, 7 now/);
+  });
+
+  test('with other operational settings is the same run', async () => {
+    const home = await memoryHome();
+    await runWith(home, model(), lines(2));
+    const summary = await runWith(home, deadModel(), lines(2), {
+      config: configOf({ limits: { max_in_flight: 3, linger_ms: 0 } }),
+    });
+    expect(summary.complete).toBe(true);
+  });
+});
+
+describe('what goes wrong', () => {
+  test('an endpoint that cannot be reached is said before anything is admitted', async () => {
+    const home = await memoryHome();
+    await expect(runWith(home, deadModel(), lines(3))).rejects.toThrow(RunError);
+    expect(await recordsOf(home, topics.instructions)).toEqual([]);
+  });
+
+  test('the same id with other content than the home has is refused, with both places', async () => {
+    const home = await memoryHome();
+    await runWith(home, model(), lines(2));
+    const notices: string[] = [];
+    const summary = await runWith(home, model(), ['{"id":"i1","prompt":"Something else."}'], {
+      notice: (message) => notices.push(message),
+    });
+    expect(summary).toMatchObject({ rejected: 1, admitted: 2 });
+    expect(notices.join()).toMatch(/test\.jsonl:1: .*"i1" with other content, from test\.jsonl:2/);
+  });
+
+  test('strict stops at the first bad line', async () => {
+    const home = await memoryHome();
+    const summary = await runWith(home, model(), [...lines(2), '{"prompt":', ...lines(3, 2)], {
+      strict: true,
+    });
+    expect(summary).toMatchObject({ rejected: 1, admitted: 2, complete: false });
+  });
+
+  test.each([
+    ['no bytes of ours', Buffer.from('hello')],
+    ['an unknown schema', Buffer.from([0, 0, 0, 99, 99, 1, 2, 3])],
+    ['six hostile bytes', Buffer.from([0, 0, 0, 0, 1, 254, 255, 255, 255, 15])],
+  ])('a poison record (%s) is one dead letter and one outcome', async (_name, value) => {
+    const home = await memoryHome();
+    const instruction = { topic: nameOnLog('spar', topics.responses), partition: 0 };
+    await runWith(home, model(), lines(1));
+    await home.log.append([
+      { ...instruction, key: '1/poison', headers: { iteration: '1' }, value },
+    ]);
+    const summary = await runWith(home, model(), lines(3));
+    expect(summary).toMatchObject({ complete: true, deadLetters: 1 });
+    const [letter] = await recordsOf<DeadLetter>(home, topics.deadLetters);
+    expect(Buffer.from(letter?.value ?? [])).toEqual(value);
+    expect(letter).toMatchObject({ topic: 'responses', stage: 'judge', attempts: 1 });
+    const outcomes = await recordsOf<Outcome>(home, topics.outcomes);
+    const failed = outcomes.filter(({ outcome }) => outcome === 'failed');
+    expect(failed.map(({ id }) => partsOf(id))).toEqual([['1', 'poison']]);
+    expect(outcomes.length).toBe(4);
+  });
+
+  test('a refinement whose negative is gone fails with its cause', async () => {
+    const home = await memoryHome();
+    await runWith(home, model(), lines(6));
+    let moved = null;
+    for await (const record of scan(home.log, nameOnLog('spar', topics.refinements)))
+      moved = record;
+    if (!moved) expect.fail('the run accepted no refinement');
+    const key = '1/nobody/0';
+    await home.log.append([
+      {
+        ...moved,
+        key,
+        value: home.serde.encode(topics.refinements, {
+          ...((await home.serde.decode('refinement', moved.value)) as object),
+          id: key,
+          instruction_id: 'nobody',
+        }),
+      },
+    ]);
+    const summary = await runWith(home, model(), lines(6), {
+      config: configOf({ limits: { table_wait_ms: 50 } }),
+    });
+    expect(summary).toMatchObject({ complete: true, deadLetters: 1 });
+    const failed = (await recordsOf<Outcome>(home, topics.outcomes)).filter(
+      ({ outcome }) => outcome === 'failed',
+    );
+    expect(failed).toMatchObject([{ id: key, cause: 'no-negative', tree: 0 }]);
+  });
 });
