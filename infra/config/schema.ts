@@ -94,6 +94,11 @@ export const configSchema = z.strictObject({
       votes: z.int().min(1).max(1024).default(faithful.judge.votes),
       rounds: z.int().min(1).max(100).default(faithful.judge.rounds),
       ...sampling(faithful.judge),
+      stop_in_tree: z
+        .array(z.string().min(1))
+        .max(16)
+        .default([...faithful.judge.stop_in_tree])
+        .describe('In place of `stop` for the votes within a tree.'),
     })
     .prefault({}),
   refine: z
@@ -156,7 +161,7 @@ export const configSchema = z.strictObject({
         .min(1)
         .default(10 * 60_000)
         .describe('How long a record waits for the row it joins with.'),
-      line_bytes: z
+      max_line_bytes: z
         .int()
         .min(1024)
         .default(1024 * 1024)

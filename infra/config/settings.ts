@@ -123,7 +123,7 @@ function loadPrompt(name: string, file: string | undefined, marks: readonly stri
 }
 
 /** What differs between two sets of semantic settings, one line each; prompts are compared by their hash. */
-export function differences(opened: Settings, now: Settings): readonly string[] {
+export function differences(opened: Settings, now: Settings): string[] {
   const [a, b] = [flat(opened), flat(now)];
   return [...new Set([...a.keys(), ...b.keys()])]
     .filter((path) => !path.endsWith('.template') && a.get(path) !== b.get(path))

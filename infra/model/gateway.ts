@@ -60,6 +60,8 @@ export function createGateway(
   journal: Journal,
   ledger: Ledger,
   time: Time,
+  /** Resolves when the endpoints are known to answer; asked before the first call, and never if none is made. */
+  ready: (signal: AbortSignal) => Promise<unknown>,
 ): Gateway {
   /** Draws that are being asked for; it is bounded by the records in flight. */
   const underWay = new Map<string, Promise<JournalEntry>>();
@@ -69,6 +71,7 @@ export function createGateway(
       async ask(request, signal) {
         const ids = drawIds({ ...origin, modelVersion: versions[request.role] }, request);
         const known = journal.find(ids);
+        if (known.includes(null)) await ready(signal);
         const fresh = ids.filter((id, index) => !known[index] && !underWay.has(id));
         const role = roles[request.role];
         const lane = laneFor(role, origin.instruction);

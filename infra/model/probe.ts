@@ -13,6 +13,7 @@ export interface Capabilities {
   readonly context_tokens: number | null;
   /** Model calls that it took. */
   readonly calls: number;
+  readonly generations: number;
   readonly prompt_tokens: number;
   readonly completion_tokens: number;
 }
@@ -39,7 +40,7 @@ export async function probe(
       return endpoint.send({ ...question, n }, signal);
     });
   try {
-    return { ...read(await ask(2)), context_tokens: context, calls: 1 };
+    return { ...read(await ask(2)), context_tokens: context, calls: 1, generations: 2 };
   } catch (error) {
     if (!(error instanceof CallError)) throw error;
     // A server that cannot do n says so in its own ways: 400, 422, or fewer choices than asked for.
@@ -51,6 +52,7 @@ export async function probe(
       context_tokens: context,
       // The one that ignored n was answered, and paid for, too.
       calls: error.usage ? 2 : 1,
+      generations: error.usage ? 2 : 1,
       prompt_tokens: (single.usage?.prompt_tokens ?? 0) + (error.usage?.prompt_tokens ?? 0),
       completion_tokens:
         (single.usage?.completion_tokens ?? 0) + (error.usage?.completion_tokens ?? 0),
@@ -65,7 +67,10 @@ const question: Omit<Call, 'n'> = {
   seed: 1,
 };
 
-function read({ choices, usage }: CallAnswer): Omit<Capabilities, 'context_tokens' | 'calls'> {
+function read({
+  choices,
+  usage,
+}: CallAnswer): Omit<Capabilities, 'context_tokens' | 'calls' | 'generations'> {
   const [first, second] = choices;
   const generated = usage?.completion_tokens ?? 0;
   // Two answers that were both cut at 16 tokens are 32 tokens; a server that says 16 counts one of them.
@@ -100,7 +105,7 @@ export function readCapabilities(json: string | null): Capabilities | null {
   if (json === null) return null;
   try {
     const value = JSON.parse(json) as Partial<Capabilities>;
-    return typeof value.n === 'string' && typeof value.calls === 'number'
+    return typeof value.n === 'string' && typeof value.generations === 'number'
       ? (value as Capabilities)
       : null;
   } catch (error) {
