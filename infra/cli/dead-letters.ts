@@ -1,0 +1,260 @@
+import { Command, Option } from 'commander';
+import pc from 'picocolors';
+import type { DeadLetter } from '../../schemas/records.ts';
+import { nameOnLog, type TopicInfo } from '../../topology/topology.ts';
+import { topics } from '../../topology/topics.ts';
+import { RunError, UsageError } from '../errors.ts';
+import { openHome, type HomeView } from '../home/home.ts';
+import type { NewRecord } from '../log/log.ts';
+import { scan } from '../log/scan.ts';
+import { systemTime } from '../time.ts';
+import { oneLine } from '../text.ts';
+import { examples, homeOption, jsonOption, pipelineOption, wholeNumber } from './options.ts';
+import { indented, jsonLine, jsonText, print } from './output.ts';
+import {
+  decoded,
+  decodedOrBytes,
+  homeFlag,
+  latestOf,
+  newestFirst,
+  withView,
+  type HomeFlags,
+} from './view.ts';
+
+interface Flags extends HomeFlags {
+  readonly limit: number;
+  readonly all?: true;
+  readonly json?: true;
+}
+
+export const deadLettersCommand = (): Command =>
+  new Command('dead-letters')
+    .summary('what could not be processed, and how to try it again')
+    .description(
+      'A record that can never succeed as it is ends as a dead letter, with its bytes and the cause; all others go on.',
+    )
+    .addCommand(listCommand())
+    .addCommand(showCommand())
+    .addCommand(retryCommand())
+    .addHelpText(
+      'after',
+      examples(
+        'spar dead-letters list',
+        'spar dead-letters show search.evaluate/0/17',
+        'spar dead-letters retry --all',
+      ),
+    );
+
+const listCommand = (): Command =>
+  subcommand('list')
+    .summary('the newest first')
+    .description('Lists dead letters, the newest first, with cause and error.')
+    .option('--limit <number>', 'so many at most', wholeNumber(1), 50)
+    .addOption(jsonOption())
+    .addHelpText('after', examples('spar dead-letters list', 'spar dead-letters list --json'))
+    .action(async (flags: Flags) => {
+      await withView(flags, (view) => list(view, flags));
+    });
+
+const showCommand = (): Command =>
+  subcommand('show')
+    .summary('one of them whole')
+    .description('Shows a dead letter: where it came from, its headers, the error and its value.')
+    .argument('<id>', 'as list prints it')
+    .addOption(jsonOption())
+    .addHelpText('after', examples('spar dead-letters show search.evaluate/0/17'))
+    .action(async (id: string, flags: Flags) => {
+      await withView(flags, (view) => show(view, id, flags));
+    });
+
+const retryCommand = (): Command =>
+  subcommand('retry')
+    .summary('put one, or all, into the stream again')
+    .description(
+      `Appends the original bytes to their topic again, each dead letter once; the next run processes them. No run may
+be writing the home meanwhile.`,
+    )
+    .argument('[id]', 'as list prints it')
+    .addOption(new Option('--all', 'every one that was not retried yet'))
+    .addHelpText(
+      'after',
+      examples('spar dead-letters retry search.evaluate/0/17', 'spar dead-letters retry --all'),
+    )
+    .action(async (id: string | undefined, flags: Flags) => {
+      if ((id === undefined) === (flags.all === undefined)) {
+        throw new UsageError('name one dead letter, or give --all');
+      }
+      await retry(id ?? null, flags);
+    });
+
+/** A usage error of a subcommand ends like any other, not with an exit of its own. */
+const subcommand = (name: string): Command =>
+  new Command(name).exitOverride().addOption(homeOption()).addOption(pipelineOption());
+
+async function list(view: HomeView, flags: Flags): Promise<void> {
+  const topic = nameOnLog(view.pipeline, topics.deadLetters);
+  const retried = await retriedIn(view);
+  let printed = 0;
+  let more = 0;
+  for await (const record of newestFirst(view.log, topic)) {
+    if (printed === flags.limit) {
+      more = (await countOf(view, topic)) - printed;
+      break;
+    }
+    printed++;
+    const letter = await decoded(view, topics.deadLetters, record);
+    const { timestamp } = record;
+    await print(
+      flags.json
+        ? jsonLine({ ...letter, timestamp, retried: retried.has(letter.id) })
+        : listText(letter, timestamp, retried.has(letter.id)),
+    );
+  }
+  if (printed === 0) {
+    throw new RunError(
+      `there are no dead letters in ${flags.home}: everything could be processed (spar status${homeFlag(flags)} has the rest)`,
+    );
+  }
+  if (flags.json) return;
+  if (more > 0) await print(`… and ${more} more (--limit)\n`);
+  await print(`\nLook at one: spar dead-letters show ID${homeFlag(flags)}\n`);
+}
+
+const listText = (letter: DeadLetter, timestamp: number, retried: boolean): string =>
+  [
+    `${pc.bold(oneLine(letter.id, 80))}  ${new Date(timestamp).toISOString()}  ${pc.red(oneLine(letter.cause, 40))}` +
+      `  ${oneLine(letter.key ?? '(no key)', 80)}${retried ? pc.dim('  retried') : ''}`,
+    `  ${oneLine(letter.error, 160)}`,
+    '',
+  ].join('\n');
+
+const countOf = async ({ log }: HomeView, topic: string): Promise<number> =>
+  (await log.ends(topic)).reduce((sum, { earliest, latest }) => sum + latest - earliest, 0);
+
+async function show(view: HomeView, id: string, flags: Flags): Promise<void> {
+  const letter = await letterOf(view, id, flags);
+  const topic = topicOf(letter.topic);
+  const value = topic ? await decodedOrBytes(view, topic, letter.value) : { base64: letter.value };
+  if (flags.json) {
+    await print(jsonLine({ ...letter, value }));
+    return;
+  }
+  const row = (name: string, text: string) => `  ${pc.dim(name.padEnd(10))}${text}`;
+  await print(
+    [
+      pc.bold(`Dead letter ${oneLine(letter.id, 80)}`),
+      row('stage', oneLine(letter.stage, 80)),
+      row('key', oneLine(letter.key ?? '(none)', 200)),
+      row('iteration', oneLine(letter.iteration ?? '(unknown)', 80)),
+      row('cause', pc.red(oneLine(letter.cause, 80))),
+      row('error', oneLine(letter.error, 1000)),
+      row('attempts', `${letter.attempts}, retried ${letter.revision} times before`),
+      row('headers', oneLine(letter.headers, 1000)),
+      row('value', ''),
+      indented(jsonText(value)),
+      '',
+      `Try it again: spar dead-letters retry ${oneLine(letter.id, 80)}${homeFlag(flags)}`,
+      '',
+    ].join('\n'),
+  );
+}
+
+/** Read into one transaction; letters hold up to 8 MiB each. */
+const retriesAtOnce = 16;
+
+async function retry(id: string | null, flags: Flags): Promise<void> {
+  // Only a look: opening for writing would make a home where there is none.
+  await withView(flags, async (view) => {
+    if (id !== null) await letterOf(view, id, flags);
+  });
+  const home = await openHome({
+    folder: flags.home,
+    pipeline: flags.pipeline,
+    time: systemTime,
+  });
+  try {
+    const retried = await retriedIn(home);
+    if (id !== null && retried.has(id)) {
+      throw new RunError(
+        `${oneLine(id, 80)} was retried already: if it failed again, it left another dead letter`,
+      );
+    }
+    const again: NewRecord[] = [];
+    let count = 0;
+    const flush = async () => {
+      await home.log.append(again);
+      count += again.length;
+      again.length = 0;
+    };
+    for await (const record of scan(home.log, nameOnLog(home.pipeline, topics.deadLetters))) {
+      const letter = await decoded(home, topics.deadLetters, record);
+      const topic = topicOf(letter.topic);
+      if ((id !== null && letter.id !== id) || retried.has(letter.id) || !topic) continue;
+      retried.add(letter.id);
+      again.push(recordOf(letter, nameOnLog(home.pipeline, topic)));
+      if (again.length === retriesAtOnce) await flush();
+    }
+    if (again.length > 0) await flush();
+    if (count === 0) throw new RunError(`there is nothing to retry in ${flags.home}`);
+    await print(
+      `${count} ${count === 1 ? 'record is' : 'records are'} back in the stream. ` +
+        'Give the same spar run command again to process them.\n',
+    );
+  } finally {
+    await home.close();
+  }
+}
+
+/** Names the dead letter that a record was made from, so that none is retried twice. */
+const retryHeader = 'retry-of';
+
+const recordOf = (letter: DeadLetter, topic: string): NewRecord => ({
+  topic,
+  partition: letter.partition,
+  key: letter.key,
+  headers: {
+    ...headersOf(letter),
+    revision: String(letter.revision + 1),
+    [retryHeader]: letter.id,
+  },
+  value: letter.value,
+});
+
+function headersOf({ id, headers }: DeadLetter): Readonly<Record<string, string>> {
+  const value: unknown = JSON.parse(headers);
+  if (typeof value !== 'object' || value === null) {
+    throw new RunError(`the headers of dead letter ${oneLine(id, 80)} are not an object`);
+  }
+  // The runtime wrote them as the log had them: texts by name.
+  return value as Readonly<Record<string, string>>;
+}
+
+/** The dead letters that are back in the stream. */
+async function retriedIn(view: Pick<HomeView, 'log' | 'serde' | 'pipeline'>): Promise<Set<string>> {
+  const sources = new Set<string>();
+  for await (const record of scan(view.log, nameOnLog(view.pipeline, topics.deadLetters))) {
+    sources.add((await decoded(view, topics.deadLetters, record)).topic);
+  }
+  const retried = new Set<string>();
+  for (const source of sources) {
+    const topic = topicOf(source);
+    if (!topic) continue;
+    for await (const { headers } of scan(view.log, nameOnLog(view.pipeline, topic))) {
+      const letter = headers[retryHeader];
+      if (letter !== undefined) retried.add(letter);
+    }
+  }
+  return retried;
+}
+
+async function letterOf(view: HomeView, id: string, flags: Flags): Promise<DeadLetter> {
+  const letter = await latestOf(view, topics.deadLetters, id);
+  if (letter) return letter;
+  throw new RunError(
+    `there is no dead letter ${oneLine(id, 80)}: spar dead-letters list${homeFlag(flags)} lists them`,
+  );
+}
+
+/** Null if the topic is not one of this version. */
+const topicOf = (name: string): TopicInfo | null =>
+  Object.values(topics).find((topic) => topic.name === name) ?? null;

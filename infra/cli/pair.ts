@@ -1,0 +1,171 @@
+import { Command } from 'commander';
+import pc from 'picocolors';
+import type { PathNode, PreferencePair, Verdicts } from '../../schemas/records.ts';
+import { fullId } from '../../processors/rules/ids.ts';
+import { nameOnLog } from '../../topology/topology.ts';
+import { topics } from '../../topology/topics.ts';
+import { RunError } from '../errors.ts';
+import type { HomeView } from '../home/home.ts';
+import { iterationOf } from '../runtime/headers.ts';
+import { manyLines, oneLine } from '../text.ts';
+import { renderPairDiff } from './diff.ts';
+import { examples, homeOption, iterationOption, jsonOption, pipelineOption } from './options.ts';
+import { indented, jsonLine, print } from './output.ts';
+import { short } from './progress.ts';
+import {
+  decoded,
+  homeFlag,
+  latestOf,
+  newestFirst,
+  outcomeOf,
+  outcomeText,
+  treeIds,
+  withView,
+  type HomeFlags,
+} from './view.ts';
+
+interface Flags extends HomeFlags {
+  readonly iteration: string;
+  readonly diff?: true;
+  readonly full?: true;
+  readonly json?: true;
+}
+
+export const pairCommand = (): Command =>
+  new Command('pair')
+    .summary('show a preference pair and where it comes from')
+    .description(
+      `Shows a pair: the instruction, the response that failed, the way to the refinement that passed, the models
+and what it cost, and the two sides as one text with the words that changed. Without ID it is the latest one.`,
+    )
+    .argument('[id]', 'of the pair (iteration/instruction/tree), or of an instruction')
+    .addOption(homeOption())
+    .addOption(iterationOption())
+    .option('--diff', 'only the two sides, as a word diff')
+    .option('--full', 'critiques and turns in full')
+    .addOption(pipelineOption())
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      examples('spar pair', 'spar pair 1/my-id/0 --full', 'spar pair my-id --iteration 2 --diff'),
+    )
+    .action(async (id: string | undefined, flags: Flags, command: Command) => {
+      const iteration =
+        command.getOptionValueSource('iteration') === 'cli' ? flags.iteration : null;
+      await withView(flags, async (view) => {
+        const pair =
+          id === undefined
+            ? await latestPair(view, iteration, flags)
+            : await findPair(view, id, flags);
+        const verdicts = await latestOf(
+          view,
+          topics.verdicts,
+          fullId(pair.iteration, pair.instruction_id),
+        );
+        await print(
+          flags.json
+            ? jsonLine({ ...pair, responses: verdicts?.responses.length ?? null })
+            : flags.diff
+              ? `${renderPairDiff(pair)}\n`
+              : pairText(pair, verdicts, flags.full ?? false),
+        );
+      });
+    });
+
+async function latestPair(
+  view: HomeView,
+  iteration: string | null,
+  flags: Flags,
+): Promise<PreferencePair> {
+  for await (const record of newestFirst(view.log, nameOnLog(view.pipeline, topics.pairs))) {
+    if (iteration === null || iterationOf(record) === iteration) {
+      return decoded(view, topics.pairs, record);
+    }
+  }
+  throw new RunError(
+    `there is no pair yet in ${flags.home}: see how far it is with spar status${homeFlag(flags)}`,
+  );
+}
+
+async function findPair(view: HomeView, id: string, flags: Flags): Promise<PreferencePair> {
+  const ids = treeIds(id, flags.iteration);
+  for (const key of ids) {
+    const pair = await latestOf(view, topics.pairs, key);
+    if (pair) return pair;
+  }
+  const outcome = await outcomeOf(view, ids);
+  const what = oneLine(id, 80);
+  if (!outcome) {
+    throw new RunError(
+      `there is no pair ${what}: spar tap preference-pairs${homeFlag(flags)} lists what there is`,
+    );
+  }
+  throw new RunError(
+    `${what} has no pair: ${oneLine(outcomeText(outcome))}` +
+      (outcome.tree === null ? '' : ` (spar tree ${oneLine(outcome.id, 80)}${homeFlag(flags)})`),
+  );
+}
+
+/** Everything about a pair for a person; without `full` long texts are cut. */
+function pairText(pair: PreferencePair, verdicts: Verdicts | null, full: boolean): string {
+  const label = (name: string) => `  ${pc.dim(name.padEnd(13))}`;
+  const text = (value: string) => (full ? `\n${indented(manyLines(value))}` : oneLine(value, 100));
+  const accepted = new Set([pair.node_id]);
+  return [
+    pc.bold(`Pair ${oneLine(pair.id, 200)}`),
+    `${label('instruction')}${oneLine(pair.instruction_id, 80)} from ${oneLine(pair.source, 80)}`,
+    ...pair.messages.map(
+      ({ role, content }) => `${label('')}${pc.bold(oneLine(role, 20))}: ${text(content)}`,
+    ),
+    ...pair.constraints.map(
+      (constraint, index) =>
+        `${label(index === 0 ? 'constraints' : '')}${oneLine(constraint.id, 80)} ${oneLine(constraint.arguments, 100)}`,
+    ),
+    `${label('sample')}${sampleText(pair, verdicts)}`,
+    ...pair.path.flatMap((node, index) => [
+      `${label(index === 0 ? 'path' : '')}${nodeText(node, accepted.has(node.node_id))}`,
+      `${label('')}  ${pc.dim(text(node.critique))}`,
+    ]),
+    `${label('accepted')}value ${pair.chosen_value.toFixed(2)} above the gate ${pair.gate}, ` +
+      `at depth ${pair.depth}; ${pair.evaluated} nodes judged, ${pair.dropped} dropped`,
+    `${label('models')}actor ${oneLine(pair.actor_model, 80)}, judge ${oneLine(pair.judge_model, 80)}, refiner ${oneLine(pair.refiner_model, 80)}`,
+    `${label('prompts')}judge ${oneLine(pair.judge_prompt, 80)}, refine ${oneLine(pair.refine_prompt, 80)}; rules ${oneLine(pair.rules, 20)}`,
+    `${label('asked')}${spendText(pair)}`,
+    '',
+    pc.bold('From the rejected response to the chosen one'),
+    renderPairDiff(pair),
+    '',
+  ].join('\n');
+}
+
+function sampleText(pair: PreferencePair, verdicts: Verdicts | null): string {
+  const votes = votesText({
+    yes: pair.rejected_yes,
+    no: pair.rejected_no,
+    invalid: pair.rejected_invalid,
+  });
+  if (!verdicts) return `response ${pair.rejected_index + 1}: ${votes}`;
+  const of = (verdict: string) => verdicts.judged.filter((one) => one.verdict === verdict).length;
+  return (
+    `response ${pair.rejected_index + 1} of ${verdicts.responses.length}` +
+    `${verdicts.given ? ' (given)' : ''}: ${votes}; of all ${of('pass')} passed, ${of('fail')} failed, ${of('tie')} tied`
+  );
+}
+
+const nodeText = (node: PathNode, accepted: boolean): string => {
+  const line = `${node.node_id.padEnd(8)} ${node.value.toFixed(2)}  ${votesText(node)}`;
+  return accepted ? pc.green(`${line}  ★ accepted`) : line;
+};
+
+const votesText = (votes: {
+  readonly yes: number;
+  readonly no: number;
+  readonly invalid: number;
+}): string =>
+  `${votes.yes} yes, ${votes.no} no` + (votes.invalid > 0 ? `, ${votes.invalid} invalid` : '');
+
+const spendText = (pair: PreferencePair): string =>
+  `${short(pair.calls)} calls for ${short(pair.generations)} texts, ` +
+  `${short(pair.prompt_tokens)} prompt and ${short(pair.completion_tokens)} generated tokens` +
+  (pair.tokens_estimated ? ' (estimated)' : '') +
+  (pair.cost === null ? '' : `, cost ${pair.cost.toFixed(4)}`);

@@ -1,0 +1,95 @@
+import type { Iteration } from '../../schemas/records.ts';
+import { dataflow } from '../../topology/dataflow.ts';
+import { nameOnLog } from '../../topology/topology.ts';
+import { topics } from '../../topology/topics.ts';
+import type { HomeView } from '../home/home.ts';
+import { scan } from '../log/scan.ts';
+import { countsOf, type Counts } from '../run/summary.ts';
+import { createTallyReader, type Tally } from '../run/tally.ts';
+import { iterationOf } from '../runtime/headers.ts';
+import { Window } from '../runtime/window.ts';
+import { decoded } from './view.ts';
+
+/** How an iteration stands, from its topics, whether a run is going on or not. */
+export interface Standing {
+  readonly iteration: string;
+  readonly tally: Tally;
+  readonly counts: Counts;
+  /** Per stage, in the order in which records travel: records of this iteration that it has not finished. */
+  readonly stages: readonly { readonly stage: string; readonly waiting: number }[];
+  /** Accepted refinements by their depth. */
+  readonly depths: Readonly<Record<number, number>>;
+  /** Every instruction that was admitted has ended, and no stage has work left. */
+  readonly complete: boolean;
+}
+
+export async function standingOf(view: HomeView, iteration: string): Promise<Standing> {
+  const tally = await createTallyReader(view.log, view.serde, view.pipeline, iteration).refresh();
+  const stages = await waitingOf(view, iteration);
+  return {
+    iteration,
+    tally,
+    counts: countsOf(view.counters(iteration)),
+    stages,
+    depths: await depthsOf(view, iteration),
+    complete:
+      tally.admitted > 0 &&
+      tally.ended >= tally.admitted &&
+      stages.every(({ waiting }) => waiting === 0),
+  };
+}
+
+/** Every iteration that was opened in the home, in the order of their opening. */
+export async function iterationsIn(view: HomeView): Promise<readonly Iteration[]> {
+  const found = new Map<string, Iteration>();
+  for await (const record of scan(view.log, nameOnLog(view.pipeline, topics.iterations))) {
+    const manifest = await decoded(view, topics.iterations, record);
+    found.set(manifest.id, manifest);
+  }
+  return [...found.values()];
+}
+
+/**
+ * Groups are named as the runtime names them. The first stage reads each instruction for one iteration only, so
+ * records of others do not wait for it, however many there are.
+ */
+async function waitingOf(
+  { log, pipeline }: HomeView,
+  iteration: string,
+): Promise<Standing['stages']> {
+  const written = new Set(
+    Object.values(dataflow).flatMap(({ to }) => Object.values(to).map(({ name }) => name)),
+  );
+  const stages: { stage: string; waiting: number }[] = [];
+  for (const [stage, { from }] of Object.entries(dataflow)) {
+    const group = `${pipeline}.${stage}${written.has(from.name) ? '' : `.${iteration}`}`;
+    const topic = nameOnLog(pipeline, from);
+    let waiting = 0;
+    for (const { partition, position, metadata } of await log.committed(group, topic)) {
+      const window = new Window(position, metadata);
+      for (let next = position; ;) {
+        const records = await log.read(topic, partition, next, page);
+        const last = records.at(-1);
+        if (!last) break;
+        waiting += records.filter(
+          (record) => iterationOf(record) === iteration && !window.isDone(record.offset),
+        ).length;
+        next = last.offset + 1;
+      }
+    }
+    stages.push({ stage, waiting });
+  }
+  return stages;
+}
+
+const page = { records: 1000, bytes: 8 * 1024 * 1024 };
+
+async function depthsOf(view: HomeView, iteration: string): Promise<Standing['depths']> {
+  const depths: Record<number, number> = {};
+  for await (const record of scan(view.log, nameOnLog(view.pipeline, topics.refinements))) {
+    if (iterationOf(record) !== iteration) continue;
+    const { depth } = await decoded(view, topics.refinements, record);
+    depths[depth] = (depths[depth] ?? 0) + 1;
+  }
+  return depths;
+}

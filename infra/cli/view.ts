@@ -1,0 +1,156 @@
+import { PermanentError } from '../../processors/processor.ts';
+import { fullId, partsOf } from '../../processors/rules/ids.ts';
+import type { Outcome } from '../../schemas/records.ts';
+import { nameOnLog, type Topic, type TopicInfo } from '../../topology/topology.ts';
+import { topics } from '../../topology/topics.ts';
+import { viewHome, type HomeView } from '../home/home.ts';
+import type { Log, LogRecord } from '../log/log.ts';
+import { systemTime } from '../time.ts';
+
+/** What every command that looks at a home is told. */
+export interface HomeFlags {
+  readonly home: string;
+  readonly pipeline: string;
+}
+
+/** A home, opened for reading only: a run may be writing it. */
+export async function withView<Result>(
+  { home, pipeline }: HomeFlags,
+  use: (view: HomeView) => Promise<Result>,
+): Promise<Result> {
+  const view = await viewHome({ folder: home, pipeline, time: systemTime });
+  try {
+    return await use(view);
+  } finally {
+    await view.close();
+  }
+}
+
+/** How a command that is suggested names the same home. */
+export const homeFlag = ({ home }: Pick<HomeFlags, 'home'>): string =>
+  home === '.spar' ? '' : ` --home ${home}`;
+
+/** @throws PermanentError if the bytes are no such record */
+export const decoded = async <Row>(
+  { serde }: Pick<HomeView, 'serde'>,
+  topic: Topic<Row>,
+  record: LogRecord,
+): Promise<Row> =>
+  // The topic's schema and its record type are declared together, and a test proves that they agree.
+  (await serde.decode(topic.schema, record.value)) as Row;
+
+/** The record as it is read, or its bytes if it cannot be. */
+export async function decodedOrBytes(
+  { serde }: Pick<HomeView, 'serde'>,
+  topic: TopicInfo,
+  bytes: Uint8Array,
+): Promise<unknown> {
+  try {
+    return await serde.decode(topic.schema, bytes);
+  } catch (error) {
+    if (error instanceof PermanentError) return { base64: bytes };
+    throw error;
+  }
+}
+
+/** The latest record of a key; null if there is none. */
+export async function latestOf<Row>(
+  view: HomeView,
+  topic: Topic<Row>,
+  key: string,
+): Promise<Row | null> {
+  const record = await view.log.latest(nameOnLog(view.pipeline, topic), key);
+  return record && decoded(view, topic, record);
+}
+
+/** Records that are read at once on the way back. */
+const pageRecords = 32;
+const pageBytes = 16 * 1024 * 1024;
+
+/** Every record of a topic, the newest first, over all partitions. */
+export async function* newestFirst(log: Log, topic: string): AsyncGenerator<LogRecord> {
+  const readers = (await log.ends(topic)).map(({ partition, earliest, latest }) =>
+    backwards(log, topic, partition, earliest, latest),
+  );
+  const heads = await Promise.all(readers.map((reader) => reader.next()));
+  for (;;) {
+    let newest: { readonly index: number; readonly record: LogRecord } | null = null;
+    for (const [index, head] of heads.entries()) {
+      if (head.done) continue;
+      if (!newest || head.value.timestamp > newest.record.timestamp) {
+        newest = { index, record: head.value };
+      }
+    }
+    if (!newest) return;
+    yield newest.record;
+    const reader = readers[newest.index];
+    if (reader) heads[newest.index] = await reader.next();
+  }
+}
+
+async function* backwards(
+  log: Log,
+  topic: string,
+  partition: number,
+  earliest: number,
+  latest: number,
+): AsyncGenerator<LogRecord, undefined> {
+  for (let end = latest; end > earliest;) {
+    const start = Math.max(earliest, end - pageRecords);
+    const page: LogRecord[] = [];
+    for (let next = start; next < end;) {
+      const limit = { records: end - next, bytes: pageBytes };
+      const read = await log.read(topic, partition, next, limit);
+      const last = read.at(-1);
+      if (!last) break;
+      page.push(...read.filter(({ offset }) => offset < end));
+      next = last.offset + 1;
+    }
+    yield* page.reverse();
+    end = start;
+  }
+  return undefined;
+}
+
+/**
+ * The ids of trees that a person may mean: a full id (`iteration/instruction/tree`), the same without its tree, or
+ * the id of an instruction.
+ */
+export function treeIds(id: string, iteration: string): readonly string[] {
+  const parts = partsOf(id).length;
+  return [
+    ...(parts === 3 ? [id] : []),
+    ...(parts === 2 ? [`${id}/0`] : []),
+    fullId(iteration, id, '0'),
+  ];
+}
+
+/** How the instruction or tree that a person may mean ended; null if nothing is known of it. */
+export async function outcomeOf(view: HomeView, ids: readonly string[]): Promise<Outcome | null> {
+  for (const id of ids) {
+    const [iteration = '', instruction = ''] = partsOf(id);
+    for (const key of [id, fullId(iteration, instruction)]) {
+      const outcome = await latestOf(view, topics.outcomes, key);
+      if (outcome) return outcome;
+    }
+  }
+  return null;
+}
+
+/** In words, for someone who looks for a pair or a tree that is not there. */
+export function outcomeText({ outcome, cause }: Pick<Outcome, 'outcome' | 'cause'>): string {
+  switch (outcome) {
+    case 'all-passed':
+      return 'every response passed, so nothing was refined';
+    case 'undecided':
+      return 'no response failed and some votes tied, so nothing was refined';
+    case 'paired':
+      return 'a refinement was accepted and paired';
+    case 'exhausted':
+      return 'no refinement passed before the search was used up';
+    case 'failed':
+      return `it failed (${cause ?? 'cause unknown'})`;
+    case 'stopped':
+      return `it was stopped (${cause ?? 'cause unknown'})`;
+  }
+}
