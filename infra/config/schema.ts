@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { faithful } from '../../processors/settings.ts';
+import { defaultExportSettings as exports } from '../exports/settings.ts';
 
 /**
  * The configuration file, checked. Semantic settings decide which pairs come out and are fixed when an iteration
@@ -209,12 +210,39 @@ export const configSchema = z.strictObject({
       formats: z
         .array(z.enum(['llamafactory', 'trl']))
         .min(1)
-        .default(['llamafactory', 'trl']),
+        .default([...exports.formats]),
+      max_pairs: z
+        .int()
+        .min(1)
+        .nullable()
+        .default(exports.max_pairs)
+        .describe('Preference pairs at most, chosen by seed; null for all.'),
+      caps: z
+        .strictObject({
+          refine: z.int().min(0).default(exports.caps.refine),
+          above: z.int().min(0).default(exports.caps.above),
+          below: z.int().min(0).default(exports.caps.below),
+          fail: z.int().min(0).default(exports.caps.fail),
+          pass: z.int().min(0).default(exports.caps.pass),
+        })
+        .prefault({})
+        .describe('Rows of each refiner set at most.'),
+      test_share: z
+        .number()
+        .min(0)
+        .lt(1)
+        .default(exports.test_share)
+        .describe('Share of the instructions, chosen by seed, whose rows go to test files.'),
       base_model: z
         .string()
         .min(1)
-        .default('meta-llama/Llama-3.1-8B-Instruct')
+        .default(exports.base_model)
         .describe('What the shipped training files name as the model to train.'),
+      template: z
+        .string()
+        .min(1)
+        .default(exports.template)
+        .describe("LLaMA-Factory's name of that model's chat template."),
     })
     .prefault({}),
   log_level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
