@@ -49,7 +49,7 @@ export async function openHome(options: {
       file: join(folder, files.log),
       pipeline,
       topics: kept,
-      partitions: options.partitions ?? 1,
+      ...(options.partitions !== undefined && { partitions: options.partitions }),
       time,
     });
     const registry = openSqliteRegistry({ file: join(folder, files.registry) });

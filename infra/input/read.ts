@@ -13,8 +13,6 @@ export interface InputOptions {
   readonly format: 'auto' | Format;
   /** A longer line, or element of an array, is refused unread. */
   readonly maxLineBytes: number;
-  /** The model's context; a prompt that is surely longer is refused. Null lets every length through. */
-  readonly contextTokens: number | null;
   /** Open for as long as the reading goes on; the caller closes it. */
   readonly seen: Seen;
 }
@@ -25,7 +23,6 @@ export type Format = 'jsonl' | 'json' | 'text';
 export const defaultInputOptions = {
   format: 'auto',
   maxLineBytes: 1024 * 1024,
-  contextTokens: null,
 } as const satisfies Omit<InputOptions, 'seen'>;
 
 /** What became of a line, in the order of the lines; blank lines are passed over. */
@@ -46,8 +43,7 @@ export type InputItem =
       readonly message: string;
     };
 
-type RejectedReason =
-  Reason | 'not-utf8' | 'too-long' | 'over-context' | 'same-id' | 'broken-array' | 'nothing';
+type RejectedReason = Reason | 'not-utf8' | 'too-long' | 'same-id' | 'broken-array' | 'nothing';
 
 /**
  * Reads instructions as they come: never more than a line is held, and nothing is read ahead of whoever asks.
@@ -97,12 +93,6 @@ export async function* readInstructions(
     if (parsed instanceof Refused) return rejected(line, parsed.reason, parsed.message);
     if (parsed === null) return null;
 
-    const tokens = estimatedTokens(parsed);
-    if (options.contextTokens !== null && tokens > options.contextTokens) {
-      const limit = `the model's context of ${options.contextTokens}`;
-      return rejected(line, 'over-context', `about ${tokens} tokens, over ${limit}; shorten it`);
-    }
-
     const digest = contentDigest(parsed);
     const met = options.seen.add(parsed.id, line, digest);
     if (met?.digest === digest) {
@@ -147,10 +137,6 @@ function textOf(bytes: Uint8Array): string | null {
     return null;
   }
 }
-
-/** Four characters a token: below what tokenizers make of it, so that only what is surely too long is refused. */
-const estimatedTokens = ({ messages }: Parsed): number =>
-  Math.ceil(messages.reduce((sum, { content }) => sum + content.length, 0) / 4);
 
 /** The format, and all chunks without a byte order mark; only as much is held as it takes to know. */
 async function recognised(

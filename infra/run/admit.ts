@@ -6,6 +6,7 @@ import { contentDigest } from '../input/identity.ts';
 import type { InputItem } from '../input/read.ts';
 import type { Log } from '../log/log.ts';
 import { shareOf } from '../model/draw.ts';
+import { estimatedTokens } from '../model/gateway.ts';
 import { iterationOf } from '../runtime/headers.ts';
 import { oneLine } from '../text.ts';
 import type { Time } from '../time.ts';
@@ -32,6 +33,8 @@ export interface AdmitOptions {
   readonly strict: boolean;
   /** Before the first instruction enters the stream. */
   readonly ready: () => Promise<void>;
+  /** The model's context, known once the endpoints are ready; null if they do not say. */
+  readonly contextTokens: () => number | null;
   readonly onRejected: (message: string) => void;
   readonly signal: AbortSignal;
 }
@@ -74,9 +77,14 @@ export async function admit(
       if (strict) break;
       continue;
     }
-    admission.taken++;
     if (!known) {
       await ready();
+      const tooLong = overContext(instruction, options.contextTokens());
+      if (tooLong !== null) {
+        reject(tooLong);
+        if (strict) break;
+        continue;
+      }
       admission.admitted++;
       const appended = log.append([
         {
@@ -95,9 +103,20 @@ export async function admit(
       );
       if (underWay.size >= appendsMax) await Promise.race(underWay);
     }
+    admission.taken++;
     if (limit !== null && admission.taken >= limit) break;
   }
   await Promise.all(underWay);
+}
+
+/** Four characters a token is less than tokenizers make of it: only what is surely too long is refused. */
+function overContext(
+  { source, source_line: line, messages }: Instruction,
+  contextTokens: number | null,
+): string | null {
+  const tokens = estimatedTokens(messages.map(({ content }) => content));
+  if (contextTokens === null || tokens <= contextTokens) return null;
+  return `${source}:${line}: about ${tokens} tokens, over the model's context of ${contextTokens}; shorten it.`;
 }
 
 /** True if the iteration has it; false if it is new to it; a sentence if the home knows the id by other content. */

@@ -44,7 +44,6 @@ export async function plan(
     const items = readInstructions(source, {
       format,
       maxLineBytes: config.limits.max_line_bytes,
-      contextTokens: null,
       seen,
     });
     for await (const item of items) {

@@ -14,7 +14,7 @@ import { Runtime, type StageStatus } from '../runtime/runtime.ts';
 import type { Time } from '../time.ts';
 import { admit, type Admission } from './admit.ts';
 import { openIteration } from './iteration.ts';
-import { openLanes, remarksOn, type Connect } from './lanes.ts';
+import { openLanes, remarksOn, type Connect, type Lanes } from './lanes.ts';
 import type { ResolvedEndpoint } from '../config/settings.ts';
 import type { Role } from '../../processors/processor.ts';
 import { summaryOf, type Summary } from './summary.ts';
@@ -150,7 +150,7 @@ export async function run(options: RunOptions): Promise<Summary> {
   let complete = false;
   const work = async () => {
     await runtime.start();
-    await admitAll(options, admission, ready);
+    await admitAll(options, admission, lanes, ready);
     if (stop.aborted) return;
     sourceEnded = !(options.strict && admission.rejected > 0);
     await runtime.settled(aborted.signal);
@@ -187,6 +187,7 @@ export async function run(options: RunOptions): Promise<Summary> {
 async function admitAll(
   options: RunOptions,
   admission: { -readonly [Name in keyof Admission]: Admission[Name] },
+  lanes: Pick<Lanes, 'contextTokens'>,
   ready: () => Promise<void>,
 ): Promise<void> {
   const { home, source, config, settings, stop } = options;
@@ -195,7 +196,6 @@ async function admitAll(
     const items = readInstructions(source, {
       format: options.format,
       maxLineBytes: config.limits.max_line_bytes,
-      contextTokens: null,
       seen,
     });
     await admit(
@@ -209,6 +209,7 @@ async function admitAll(
         limit: options.limit,
         strict: options.strict,
         ready,
+        contextTokens: () => lanes.contextTokens,
         onRejected: options.notice,
         signal: stop,
       },
