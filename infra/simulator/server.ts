@@ -1,371 +1,426 @@
-import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { drawsOf } from './draws.ts';
-import { Ledger, type LedgerCall, type LedgerSummary } from './ledger.ts';
-import { defaultSimulatorSettings, type SimulatorSettings } from './settings.ts';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { UsageError } from '../errors.ts';
+import { messageOf } from '../text.ts';
+import { systemTime, type Time } from '../time.ts';
+import { choicesOf, roleOf, type Choice } from './answer.ts';
+import { garbageFor, page } from './garbage.ts';
+import {
+  Ledger,
+  type Ending,
+  type LedgerCall,
+  type LedgerRole,
+  type LedgerSummary,
+} from './ledger.ts';
+import { nameOf, randomOf } from './random.ts';
+import { readRequest, refusalOf, type ChatRequest, type Refusal } from './request.ts';
+import {
+  checkSettings,
+  simulatorDefaults,
+  type Fault,
+  type SimulatorSettings,
+} from './settings.ts';
 import { Slots } from './slots.ts';
-import { roleOf, say, think } from './text.ts';
 
+/** A model server that is running. */
 export interface Simulator {
-  /** Up to and including `/v1`. */
+  /** What to give as the model's URL; ends in /v1. */
   readonly url: string;
   readonly port: number;
-  ledger(): LedgerSummary;
-  /** Every call that is remembered, in order of arrival. */
-  readonly calls: readonly LedgerCall[];
+  ledger(): SimulatorLedger;
+  /** The single requests of the ledger, oldest first. */
+  calls(): Iterable<Readonly<LedgerCall>>;
+  /** Breaks off what is under way and leaves no connection and no timer behind. */
   close(): Promise<void>;
 }
 
+export interface SimulatorLedger extends LedgerSummary {
+  readonly slots: { readonly busy: number; readonly waiting: number; readonly most_busy: number };
+}
+
 /**
- * A server that speaks OpenAI's chat completions and plays actor, judge and refiner, for demos and tests.
+ * Starts an OpenAI-compatible server whose model is simulated. What it answers is a function of the settings and
+ * the request alone: never of the order of arrival, of other requests, or of time. Two things remember a request
+ * that comes again: faults are drawn anew for each repetition, and a request without a seed gets another answer
+ * each time.
  *
- * An answer depends on the simulator's seed, the request's seed, its messages and the number of the choice: never
- * on the order in which requests arrive. A request without a seed gets one from a counter, so it draws anew.
+ * @throws UsageError if a setting is wrong or the port is taken
  */
-export async function startSimulator(changes: Partial<SimulatorSettings> = {}): Promise<Simulator> {
-  const settings = { ...defaultSimulatorSettings, ...changes };
-  const ledger = new Ledger(settings.ledgerCalls);
-  const slots = new Slots(settings.slots);
-  const closing = new AbortController();
-  const state: State = {
-    settings,
-    ledger,
-    slots,
-    timesAsked: new Map(),
-    unseeded: 0,
-    closing: closing.signal,
-  };
-  const server = createServer((request, response) => {
-    handle(request, response, state).catch((error: unknown) => {
-      if (!response.headersSent) sendError(response, 500, 'internal', String(error));
-      else response.destroy();
-    });
-  });
-  server.keepAliveTimeout = 30_000;
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(settings.port, settings.host, resolve);
-  });
-  // A TCP server has an address of this kind once it listens.
-  const { port } = server.address() as AddressInfo;
+export async function startSimulator(
+  change: Partial<SimulatorSettings> = {},
+  time: Time = systemTime,
+): Promise<Simulator> {
+  const settings = { ...simulatorDefaults, ...change };
+  checkSettings(settings);
+  const service = new Service(settings, time);
+  const server = createServer(
+    { keepAliveTimeout: settings.keepAliveMs, noDelay: true },
+    (request, response) => void service.serve(request, response),
+  );
+  server.listen(settings.port, settings.host);
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    throw new UsageError(
+      `the simulator cannot listen on ${settings.host}:${settings.port} (${messageOf(error)}); choose another port`,
+      { cause: error },
+    );
+  }
+  const address = server.address();
+  const port = typeof address === 'object' && address ? address.port : settings.port;
+  const host = settings.host.includes(':') ? `[${settings.host}]` : settings.host;
   return {
-    url: `http://${settings.host}:${port}/v1`,
+    url: `http://${host}:${port}/v1`,
     port,
-    ledger: () => ledger.summary(),
-    calls: ledger.calls,
+    ledger: () => service.summary(),
+    calls: () => service.ledger.calls(),
     async close() {
-      closing.abort();
-      const closed = new Promise((resolve) => server.close(resolve));
+      if (!server.listening) return;
+      server.close();
       server.closeAllConnections();
-      await closed;
+      await once(server, 'close');
     },
   };
 }
 
-interface State {
-  readonly settings: SimulatorSettings;
+/** What is behind the server: one exchange after the other, and the ledger of all. */
+class Service {
   readonly ledger: Ledger;
-  readonly slots: Slots;
-  /** How often each request came, for faults that pass when it is tried again; cleared when it grows too large. */
-  readonly timesAsked: Map<string, number>;
-  unseeded: number;
-  readonly closing: AbortSignal;
-}
+  readonly #settings: SimulatorSettings;
+  readonly #time: Time;
+  readonly #slots: Slots | null;
 
-async function handle(
-  request: IncomingMessage,
-  response: ServerResponse,
-  state: State,
-): Promise<void> {
-  const { settings, ledger } = state;
-  const path = (request.url ?? '').split('?')[0];
-  if (path === '/health') {
-    sendJson(response, 200, { status: 'ok' });
-    return;
+  constructor(settings: SimulatorSettings, time: Time) {
+    this.#settings = settings;
+    this.#time = time;
+    this.ledger = new Ledger(settings.ledgerCallsMax);
+    const waitingMax = settings.whenFull === 'queue' ? settings.queueMax : 0;
+    this.#slots = settings.slots === null ? null : new Slots(settings.slots, waitingMax);
   }
-  if (path === '/ledger') {
-    sendJson(response, 200, ledger.summary());
-    return;
-  }
-  if (path === '/ledger/calls') {
-    response.writeHead(200, { 'content-type': 'application/jsonl' });
-    for (const call of ledger.calls) response.write(`${JSON.stringify(call)}\n`);
-    response.end();
-    return;
-  }
-  const body = await bodyOf(request);
-  if (settings.html) {
-    response.writeHead(200, { 'content-type': 'text/html' });
-    response.end('<!doctype html><html><body>Welcome to this web server.</body></html>');
-    return;
-  }
-  if (settings.apiKey !== null && request.headers.authorization !== `Bearer ${settings.apiKey}`) {
-    sendError(response, 401, 'invalid_api_key', 'Incorrect API key provided.');
-    return;
-  }
-  if (path === '/v1/models') {
-    sendJson(response, 200, {
-      object: 'list',
-      data: [{ id: settings.model, object: 'model', max_model_len: settings.contextTokens }],
-    });
-    return;
-  }
-  if (path !== '/v1/chat/completions' || request.method !== 'POST') {
-    sendError(response, 404, 'not_found', `There is no ${path}.`);
-    return;
-  }
-  const asked = readRequest(body);
-  if (!asked) sendError(response, 400, 'invalid_request_error', 'The body is no chat completion.');
-  else if (asked.model !== settings.model) {
-    sendError(response, 404, 'model_not_found', `The model ${asked.model} does not exist.`);
-  } else await complete(request, response, asked, state);
-}
 
-interface Asked {
-  readonly model: string;
-  readonly messages: readonly { readonly role: string; readonly content: string }[];
-  readonly n: number;
-  readonly seed: number | null;
-  readonly maxTokens: number;
-  /** Of everything that was sent. */
-  readonly id: string;
-}
+  summary(): SimulatorLedger {
+    const slots = this.#slots;
+    return {
+      ...this.ledger.summary(),
+      slots: {
+        busy: slots?.busy ?? 0,
+        waiting: slots?.waiting ?? 0,
+        most_busy: slots?.mostBusy ?? 0,
+      },
+    };
+  }
 
-async function complete(
-  request: IncomingMessage,
-  response: ServerResponse,
-  asked: Asked,
-  state: State,
-): Promise<void> {
-  const { settings, ledger, slots } = state;
-  const probing = request.headers['x-spar-role'] === 'probe';
-  const call = ledger.ask(asked.id, probing ? 'probe' : roleOf(asked.messages), asked.n);
-  const gone = new AbortController();
-  response.once('close', () => {
-    gone.abort();
-    if (!response.writableFinished) ledger.end(call, 'gone');
-  });
-  const stop = AbortSignal.any([gone.signal, state.closing]);
+  async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      // So that `/health` and `/v1/health` are the same: who has the URL needs to cut nothing off.
+      const path = (request.url ?? '/').replace(/\?.*$/s, '').replace(/^\/v1(?=\/)/, '');
+      switch (`${request.method ?? ''} ${path}`) {
+        case 'POST /chat/completions':
+          await this.#chat(request, response);
+          return;
+        case 'GET /models':
+          this.#models(request, response);
+          return;
+        case 'GET /health':
+          send(response, 200, { status: 'ok' });
+          return;
+        case 'GET /ledger':
+          send(response, 200, this.summary());
+          return;
+        case 'GET /ledger/calls':
+          response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+          await pipeline(Readable.from(linesOf(this.ledger.calls())), response);
+          return;
+        default:
+          request.resume();
+          refuse(response, {
+            status: 404,
+            code: 'not_found',
+            message: `There is no ${request.method ?? ''} ${path.slice(0, 200)} here.`,
+          });
+      }
+    } catch (error) {
+      // A client that has gone cannot be told anything.
+      if (response.destroyed || response.closed) return;
+      if (response.headersSent) response.destroy();
+      else refuse(response, { status: 500, code: 'simulator', message: messageOf(error) });
+    }
+  }
 
-  const promptTokens = tokensOf(asked.messages.map(({ content }) => content).join(''));
-  if (promptTokens + asked.maxTokens > settings.contextTokens) {
-    ledger.end(call, 'refused');
-    const message = `This model's maximum context length is ${settings.contextTokens} tokens.`;
-    sendError(response, 400, 'context_length_exceeded', message);
-    return;
+  #models(request: IncomingMessage, response: ServerResponse): void {
+    const { html, model, contextTokens } = this.#settings;
+    const denied = this.#denied(request);
+    if (html) sendText(response, 200, 'text/html', page('Welcome').body);
+    else if (denied) refuse(response, denied);
+    else {
+      send(response, 200, {
+        object: 'list',
+        data: [{ id: model, object: 'model', owned_by: 'spar', max_model_len: contextTokens }],
+      });
+    }
   }
-  if (settings.n === 'refused' && asked.n > 1) {
-    ledger.end(call, 'refused');
-    sendError(response, 400, 'invalid_request_error', 'Only one completion choice is allowed.');
-    return;
-  }
-  if (settings.whenFull === 'refuse' && !slots.hasRoomFor(asked.n)) {
-    ledger.end(call, 'rate-limited');
-    sendBusy(response, settings);
-    return;
-  }
-  const release = await slots.take(asked.n, stop);
-  ledger.busiest = Math.max(ledger.busiest, slots.busy);
-  try {
-    const fault = probing ? null : faultFor(asked, state);
-    if (fault === 'hang') {
-      await sleep(2 ** 31 - 1, undefined, { signal: stop }).catch(() => undefined);
-      ledger.end(call, 'hang');
-      response.destroy();
+
+  async #chat(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const settings = this.#settings;
+    const text = await bodyOf(request, settings.bodyBytesMax);
+    const asked = text === null ? tooLong : readRequest(text);
+    const { call, before } = this.#enter(request, asked, text ?? '');
+    const end = new End(this.ledger, call, response, this.#time);
+    if (settings.html) {
+      end.will('refused', { status: 200 });
+      sendText(response, 200, 'text/html', page('Welcome').body);
       return;
     }
-    const choices = choicesFor(asked, call, state);
-    call.prompt_tokens = promptTokens;
-    call.completion_tokens = choices.reduce((sum, { tokens }) => sum + tokens, 0);
-    const longest = Math.max(...choices.map(({ tokens }) => tokens));
+    const refusal =
+      this.#denied(request) ?? ('status' in asked ? asked : refusalOf(asked, settings));
+    if (refusal || 'status' in asked) {
+      const { status } = refusal ?? tooLong;
+      end.will('refused', { status });
+      refuse(response, refusal ?? tooLong);
+      return;
+    }
+    await this.#answer(asked, call, before, end, response);
+  }
+
+  /** Every request has its line in the ledger, also one that cannot be read. */
+  #enter(
+    request: IncomingMessage,
+    asked: ChatRequest | Refusal,
+    text: string,
+  ): ReturnType<Ledger['asked']> {
+    const named = request.headers['x-spar-role'];
+    const asked_at = this.#time.wall();
+    if ('status' in asked) {
+      const role = isRole(named) ? named : 'sample';
+      const id = nameOf(role, text);
+      return this.ledger.asked({ id, role, n: 1, seed: null, asked_at, prompt_tokens: 0 });
+    }
+    const { seed, n, promptTokens, ...others } = asked;
+    const role = isRole(named) ? named : roleOf(asked.messages);
+    const id = nameOf(role, seed, n, others);
+    return this.ledger.asked({ id, role, n, seed, asked_at, prompt_tokens: promptTokens });
+  }
+
+  #denied({ headers }: IncomingMessage): Refusal | null {
+    const { apiKey } = this.#settings;
+    if (apiKey === null || headers.authorization === `Bearer ${apiKey}`) return null;
+    return { status: 401, code: 'invalid_api_key', message: 'The API key is missing or wrong.' };
+  }
+
+  async #answer(
+    request: ChatRequest,
+    call: LedgerCall,
+    before: number,
+    end: End,
+    response: ServerResponse,
+  ): Promise<void> {
+    const settings = this.#settings;
+    const random = randomOf(settings.seed, 'fault', call.id, before);
+    const fault = faultOf(settings.faults, random());
+    const count = settings.nMode === 'ignored' ? 1 : request.n;
+    if (fault === 'rate_limited' || fault === 'server_error') {
+      const status = fault === 'rate_limited' ? 429 : 500;
+      end.will(fault, { status });
+      const message = 'A simulated fault.';
+      refuse(response, { status, code: fault, message }, settings.retryAfterMs);
+      return;
+    }
+    const release = await this.#slots?.acquire(count, end.gone);
+    if (release === null) {
+      end.will('full', { status: 429 });
+      const message = 'All slots are busy.';
+      refuse(response, { status: 429, code: 'full', message }, settings.retryAfterMs);
+      return;
+    }
+    if (release) end.then(release);
+    if (fault === 'hang') {
+      end.will('hang', { status: null });
+      return;
+    }
+    const seed = request.seed ?? `unseeded ${before}`;
+    const choices = choicesOf(settings, { ...request, seed }, count);
     const delayMs =
       settings.latencyMs +
-      settings.prefillMsPerToken * promptTokens +
-      settings.decodeMsPerToken * longest;
-    if (delayMs > 0) await sleep(delayMs, undefined, { signal: stop }).catch(() => undefined);
-    if (stop.aborted) return;
-    answer(response, asked, choices, fault, call, state);
-  } finally {
-    release();
+      request.promptTokens * settings.prefillMsPerToken +
+      Math.max(...choices.map(({ tokens }) => tokens)) * settings.decodeMsPerToken;
+    if (delayMs > 0) await this.#time.sleep(delayMs, end.gone);
+    const usage = usageOf(settings, request, choices);
+    const completion_tokens = totalOf(choices);
+    if (fault === 'garbage') {
+      const garbage = garbageFor(request.n, usage, random);
+      end.will('garbage', { status: 200, ...(garbage.usage ? { completion_tokens } : {}) });
+      sendText(response, 200, garbage.type, garbage.body);
+      return;
+    }
+    const body = JSON.stringify({
+      id: `chatcmpl-${call.id}`,
+      object: 'chat.completion',
+      // The same request gets the same bytes.
+      created: 0,
+      model: settings.model,
+      choices: choices.map(({ content, reasoning, finishReason }, index) => ({
+        index,
+        message: {
+          role: 'assistant',
+          content,
+          ...(reasoning === null ? {} : { reasoning_content: reasoning }),
+        },
+        finish_reason: finishReason,
+      })),
+      ...(usage ? { usage } : {}),
+    });
+    if (fault === 'cut') {
+      end.will('cut', { status: 200 });
+      sendHalf(response, body);
+      return;
+    }
+    end.will('answered', { status: 200, generations: count, completion_tokens });
+    sendText(response, 200, 'application/json', body);
   }
 }
 
-interface Choice {
-  readonly content: string;
-  readonly reasoning: string | null;
-  readonly finish: 'stop' | 'length';
-  readonly tokens: number;
+/**
+ * The end of one exchange, whichever way it comes: when the answer has been sent in full, when the connection
+ * closes, or when the client goes while its request still waits for something.
+ */
+class End {
+  readonly #ledger: Ledger;
+  readonly #call: LedgerCall;
+  readonly #gone = new AbortController();
+  readonly #response: ServerResponse;
+  #ending: Ending | null = null;
+  #details: Parameters<Ledger['ended']>[2] = {};
+
+  constructor(ledger: Ledger, call: LedgerCall, response: ServerResponse, time: Time) {
+    this.#ledger = ledger;
+    this.#call = call;
+    this.#response = response;
+    response.once('finish', () => {
+      const answered_at = time.wall();
+      ledger.ended(call, this.#ending ?? 'gone', { ...this.#details, answered_at });
+    });
+    response.once('close', () => {
+      this.#close();
+    });
+    // The client may have gone while its request was read.
+    if (response.closed) this.#close();
+  }
+
+  /** Aborts when the client goes. */
+  get gone(): AbortSignal {
+    return this.#gone.signal;
+  }
+
+  /** How this will have ended, once what is sent has been sent. */
+  will(ending: Ending, details: Parameters<Ledger['ended']>[2]): void {
+    this.#ending = ending;
+    this.#details = details;
+  }
+
+  /** Calls `last` when the exchange is over, at once if it is. */
+  then(last: () => void): void {
+    if (this.#response.closed) last();
+    else this.#response.once('close', last);
+  }
+
+  #close(): void {
+    const planned = this.#ending === 'hang' || this.#ending === 'cut';
+    const { status = null } = this.#details ?? {};
+    this.#ledger.ended(this.#call, planned && this.#ending ? this.#ending : 'gone', { status });
+    this.#gone.abort(new Error('the client has gone'));
+  }
 }
 
-function choicesFor(asked: Asked, call: LedgerCall, state: State): readonly Choice[] {
-  const { settings } = state;
-  const seed = asked.seed ?? `unseeded ${state.unseeded++}`;
-  const messages = createHash('sha256').update(JSON.stringify(asked.messages)).digest('hex');
-  const role = call.role === 'probe' ? 'sample' : call.role;
-  const count = settings.n === 'ignored' ? 1 : asked.n;
-  return Array.from({ length: count }, (_, index) => {
-    const draws = drawsOf(settings.seed, seed, messages, index);
-    const text = say(role, asked.messages, draws, settings);
-    const thoughts = settings.reasoning === 'none' ? null : think(draws);
-    const whole =
-      settings.reasoning === 'think-tags' ? `<think>\n${thoughts}\n</think>\n\n${text}` : text;
-    const tokens =
-      tokensOf(whole) + (settings.reasoning === 'field' ? tokensOf(thoughts ?? '') : 0);
-    const cut = tokens > asked.maxTokens;
-    return {
-      content: cut ? whole.slice(0, asked.maxTokens * charactersPerToken) : whole,
-      reasoning: settings.reasoning === 'field' ? thoughts : null,
-      finish: cut ? 'length' : 'stop',
-      tokens: Math.min(tokens, asked.maxTokens),
-    };
-  });
-}
+const tooLong: Refusal = { status: 413, code: 'too_long', message: 'The request is too long.' };
 
-type Fault = keyof SimulatorSettings['faults'];
-
-/** A function of the request and of how often it came: not of the order, and another try may succeed. */
-function faultFor(asked: Asked, { settings, timesAsked }: State): Fault | null {
-  const { faults } = settings;
-  if (Object.values(faults).every((rate) => rate === 0)) return null;
-  const times = timesAsked.get(asked.id) ?? 0;
-  if (timesAsked.size >= 1_000_000) timesAsked.clear();
-  timesAsked.set(asked.id, times + 1);
-  let draw = drawsOf(settings.seed, 'fault', asked.id, times).next();
-  for (const name of ['rateLimited', 'serverError', 'hang', 'cut', 'garbage'] as const) {
-    draw -= faults[name];
-    if (draw < 0) return name;
+/** The fault whose share of [0, 1) holds `chance`; null for the rest. */
+function faultOf(faults: SimulatorSettings['faults'], chance: number): Fault | null {
+  let upTo = 0;
+  for (const [fault, rate] of Object.entries(faults) as [Fault, number][]) {
+    upTo += rate;
+    if (chance < upTo) return fault;
   }
   return null;
 }
 
-/** Stands in every garbage text, so that a test can prove that none of it is used. */
-export const garbageMarker = 'SIMULATED-GARBAGE';
-
-function answer(
-  response: ServerResponse,
-  asked: Asked,
+function usageOf(
+  { usageMode }: SimulatorSettings,
+  { promptTokens }: ChatRequest,
   choices: readonly Choice[],
-  fault: Exclude<Fault, 'hang'> | null,
-  call: LedgerCall,
-  { settings, ledger }: State,
-): void {
-  switch (fault) {
-    case 'rateLimited':
-      ledger.end(call, 'rate-limited');
-      sendBusy(response, settings);
-      return;
-    case 'serverError':
-      ledger.end(call, 'server-error');
-      sendError(response, 500, 'server_error', 'Something broke.');
-      return;
-    case null:
-    case 'cut':
-    case 'garbage':
-  }
-  const counted = settings.usage === 'one' ? (choices[0]?.tokens ?? 0) : call.completion_tokens;
-  const body = {
-    id: `chatcmpl-${asked.id.slice(0, 16)}`,
-    object: 'chat.completion',
-    created: 0,
-    model: asked.model,
-    choices: choices.map(({ content, reasoning, finish }, index) => ({
-      index,
-      message: {
-        role: 'assistant',
-        content,
-        ...(reasoning !== null && { reasoning_content: reasoning }),
-      },
-      finish_reason: finish,
-    })),
-    ...(settings.usage !== 'none' && {
-      usage: {
-        prompt_tokens: call.prompt_tokens,
-        completion_tokens: counted,
-        total_tokens: call.prompt_tokens + counted,
-      },
-    }),
+) {
+  if (usageMode === 'none') return undefined;
+  const generated = totalOf(usageMode === 'one' ? choices.slice(0, 1) : choices);
+  return {
+    prompt_tokens: promptTokens,
+    completion_tokens: generated,
+    total_tokens: promptTokens + generated,
   };
-  const json = JSON.stringify(body);
-  if (fault === 'cut') {
-    ledger.end(call, 'cut');
-    response.writeHead(200, {
-      'content-type': 'application/json',
-      'content-length': Buffer.byteLength(json),
-    });
-    response.write(json.slice(0, json.length / 2), () => response.destroy());
-    return;
-  }
-  if (fault === 'garbage') {
-    ledger.end(call, 'garbage');
-    sendGarbage(response, asked, settings);
-    return;
-  }
-  response.once('finish', () => ledger.end(call, 'answered'));
-  send(response, 200, 'application/json', json);
 }
 
-/** Five ways in which a body can be none. */
-function sendGarbage(response: ServerResponse, asked: Asked, { seed }: SimulatorSettings): void {
-  const message = { role: 'assistant', content: garbageMarker };
-  const choice = { index: 0, message, finish_reason: 'stop' };
-  const bodies: readonly [string, ...string[]] = [
-    `{"choices": [{"message": {"content": "${garbageMarker}`,
-    `<html><body>${garbageMarker}</body></html>`,
-    JSON.stringify({ error: garbageMarker }),
-    JSON.stringify({ choices: Array.from({ length: asked.n + 1 }, () => choice) }),
-    JSON.stringify({ choices: [{ ...choice, message: { role: 'assistant', content: null } }] }),
-  ];
-  send(response, 200, 'application/json', drawsOf(seed, 'garbage', asked.id).pick(bodies));
-}
+const totalOf = (choices: readonly Choice[]): number =>
+  choices.reduce((sum, { tokens }) => sum + tokens, 0);
 
-function readRequest(body: string): Asked | null {
-  try {
-    const value = JSON.parse(body) as Record<string, unknown>;
-    const { model, messages, n = 1, seed = null, max_tokens: maxTokens = 2048 } = value;
-    if (typeof model !== 'string' || !Array.isArray(messages) || typeof n !== 'number') return null;
-    return {
-      model,
-      messages: messages.map((message: unknown) => {
-        const { role, content } = message as {
-          readonly role?: unknown;
-          readonly content?: unknown;
-        };
-        return { role: String(role), content: typeof content === 'string' ? content : '' };
-      }),
-      n: Math.max(1, Math.floor(n)),
-      seed: typeof seed === 'number' ? seed : null,
-      maxTokens: typeof maxTokens === 'number' ? maxTokens : 2048,
-      id: createHash('sha256').update(body).digest('hex').slice(0, 32),
-    };
-  } catch {
-    // Not JSON: the caller answers 400.
-    return null;
-  }
-}
+const isRole = (value: unknown): value is LedgerRole =>
+  value === 'probe' || value === 'sample' || value === 'judge' || value === 'refine';
 
-async function bodyOf(request: IncomingMessage): Promise<string> {
+/** @returns null if it is longer than allowed; rejects if the client goes before its end */
+function bodyOf(request: IncomingMessage, bytesMax: number): Promise<string | null> {
+  const { promise, resolve, reject } = Promise.withResolvers<string | null>();
   const chunks: Buffer[] = [];
-  for await (const chunk of request) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString();
+  let bytes = 0;
+  request.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    // The rest is read and thrown away: a client that is still sending hears no answer.
+    if (bytes <= bytesMax) chunks.push(chunk);
+    else chunks.length = 0;
+  });
+  request.once('end', () => {
+    resolve(bytes > bytesMax ? null : Buffer.concat(chunks).toString());
+  });
+  request.once('error', reject);
+  return promise;
 }
 
-const charactersPerToken = 4;
-const tokensOf = (text: string): number => Math.ceil(text.length / charactersPerToken);
-
-function send(response: ServerResponse, status: number, type: string, body: string): void {
-  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) });
-  response.end(body);
+function refuse(response: ServerResponse, refusal: Refusal, retryAfterMs?: number): void {
+  const { status, code, message } = refusal;
+  const type = status === 429 ? 'rate_limit_error' : status >= 500 ? 'server_error' : code;
+  const headers: Record<string, string> = {};
+  if (status === 429 && retryAfterMs !== undefined) {
+    headers['retry-after'] = String(Math.ceil(retryAfterMs / 1000));
+    headers['retry-after-ms'] = String(retryAfterMs);
+  }
+  const body = JSON.stringify({ error: { message, type, code, param: null } });
+  sendText(response, status, 'application/json', body, headers);
 }
 
-const sendJson = (response: ServerResponse, status: number, value: unknown): void =>
-  send(response, status, 'application/json', JSON.stringify(value));
+const send = (response: ServerResponse, status: number, body: unknown): void =>
+  sendText(response, status, 'application/json', JSON.stringify(body));
 
-const sendError = (response: ServerResponse, status: number, code: string, message: string): void =>
-  sendJson(response, status, { error: { message, type: code, code } });
+function sendText(
+  response: ServerResponse,
+  status: number,
+  type: string,
+  body: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  const bytes = Buffer.from(body);
+  response.writeHead(status, {
+    'content-type': type,
+    'content-length': bytes.length,
+    ...headers,
+  });
+  response.end(bytes);
+}
 
-function sendBusy(response: ServerResponse, { retryAfterSeconds }: SimulatorSettings): void {
-  response.setHeader('retry-after', String(retryAfterSeconds));
-  sendError(response, 429, 'rate_limit_exceeded', 'Too many requests.');
+/** Half of a body whose whole length was announced, and then the connection breaks. */
+function sendHalf(response: ServerResponse, body: string): void {
+  const bytes = Buffer.from(body);
+  response.writeHead(200, { 'content-type': 'application/json', 'content-length': bytes.length });
+  response.write(bytes.subarray(0, bytes.length / 2), () => response.destroy());
+}
+
+function* linesOf(calls: Iterable<LedgerCall>): Generator<string> {
+  for (const call of calls) yield `${JSON.stringify(call)}\n`;
 }

@@ -1,78 +1,135 @@
-/** Everything that the simulated model server can be told; all rates are shares from 0 to 1. */
+import { UsageError } from '../errors.ts';
+
+/** What a simulated model server is like. Rates are shares from 0 to 1. */
 export interface SimulatorSettings {
-  /** Decides every draw together with the request; the same request always gets the same answer. */
-  readonly seed: number;
-  /** 0 takes any free port. */
-  readonly port: number;
   readonly host: string;
-  /** Requests for another model are answered 404. */
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Decides every draw and every fault, together with what is asked. */
+  readonly seed: number;
+  /** The one model that is served; another name is answered with 404. */
   readonly model: string;
-  /** Requests without it are answered 401; null takes everybody. */
+  /** The key that callers must send; null if none is needed. */
   readonly apiKey: string | null;
-  /** Longer prompts (tokens, with `max_tokens`) are answered 400. */
-  readonly contextTokens: number;
-  /** Sampled responses that fail. */
+
+  /** Share of sampled responses that break a requirement. */
   readonly failRate: number;
-  /** Refinements that pass. */
-  readonly refineRate: number;
-  /** Votes that see the truth. */
+  /** Share of readable votes that tell the truth. */
   readonly judgeAccuracy: number;
-  /** Votes that cannot be read. */
+  /** Share of votes that end without a readable verdict. */
   readonly invalidRate: number;
-  /** Refiner answers without marks. */
+  /** Share of refinements that mend what was broken. */
+  readonly refineRate: number;
+  /** Share of refiner's answers that lack the marks. */
   readonly unmarkedRate: number;
-  /** Where thoughts are put: nowhere, in `<think>` inside the content, or in `reasoning_content`. */
+  /** Whether the model thinks aloud, and where its thoughts stand: in the content, or in a field of their own. */
   readonly reasoning: 'none' | 'think-tags' | 'field';
-  /** Whether `n` is honoured, answered with one choice, or answered 400. */
-  readonly n: 'honoured' | 'ignored' | 'refused';
-  /** Whether the reported usage covers all choices, one of them, or is left out. */
-  readonly usage: 'all' | 'one' | 'none';
-  /** Answers every request with a page of HTML, like a wrong URL. */
+
+  /** Whether the reported usage covers all choices, only the first (as llama.cpp does), or is left out. */
+  readonly usageMode: 'all' | 'one' | 'none';
+  /** What happens to `n` above 1: that many choices, one choice, or status 400. */
+  readonly nMode: 'honoured' | 'ignored' | 'refused';
+  /** `n` beyond this is refused, as OpenAI does. */
+  readonly choicesMax: number;
+  /** Prompt and `max_tokens` together; beyond it a request is refused, as vLLM does. */
+  readonly contextTokens: number;
+  /** Answers every request of the API with a web page, as a wrong URL does. */
   readonly html: boolean;
-  /** Choices generated at once; 0 for no limit. */
-  readonly slots: number;
-  /** What a request gets when no slot is free: a place in the queue, or 429. */
+
+  /** Choices that are generated at the same time; null for any number. */
+  readonly slots: number | null;
+  /** What happens to a request that finds too few free slots: it waits, or is refused with 429. */
   readonly whenFull: 'queue' | 'refuse';
-  /** Before anything else happens, per request. */
+  /** Requests that wait for slots at most; beyond it they are refused with 429. */
+  readonly queueMax: number;
+  /** Time that every answer takes. */
   readonly latencyMs: number;
+  /** Time for each token of the prompt. */
   readonly prefillMsPerToken: number;
+  /** Time for each token of the longest choice. */
   readonly decodeMsPerToken: number;
-  /** Requests answered 429, 500, never, with a connection that breaks off, or with a body that is no answer. */
-  readonly faults: {
-    readonly rateLimited: number;
-    readonly serverError: number;
-    readonly hang: number;
-    readonly cut: number;
-    readonly garbage: number;
-  };
-  /** Sent with 429. */
-  readonly retryAfterSeconds: number;
-  /** Calls that the ledger remembers one by one; older ones stay in its sums. */
-  readonly ledgerCalls: number;
+
+  /** Share of requests that go wrong, by how. They add up to 1 at most. */
+  readonly faults: Readonly<Record<Fault, number>>;
+  /** What refused requests are told to wait. */
+  readonly retryAfterMs: number;
+
+  /** Requests that the ledger remembers one by one; each costs about 300 bytes. Its sums go on beyond it. */
+  readonly ledgerCallsMax: number;
+  /** A longer request is refused with 413. */
+  readonly bodyBytesMax: number;
+  /** How long an idle connection stays open; longer than clients keep theirs, so that no request meets a closed one. */
+  readonly keepAliveMs: number;
 }
 
-export const defaultSimulatorSettings: SimulatorSettings = {
-  seed: 0,
-  port: 8000,
+/**
+ * `rate_limited`: 429 with Retry-After; `server_error`: 500; `hang`: no answer until the client goes;
+ * `cut`: the connection breaks amid the body; `garbage`: status 200 with a body that holds no usable answer.
+ */
+export type Fault = 'rate_limited' | 'server_error' | 'hang' | 'cut' | 'garbage';
+
+export const simulatorDefaults: SimulatorSettings = {
   host: '127.0.0.1',
+  port: 0,
+  seed: 0,
   model: 'simulated',
   apiKey: null,
-  contextTokens: 32_768,
   failRate: 0.4,
-  refineRate: 0.4,
   judgeAccuracy: 0.9,
   invalidRate: 0.02,
+  refineRate: 0.4,
   unmarkedRate: 0.03,
   reasoning: 'none',
-  n: 'honoured',
-  usage: 'all',
+  usageMode: 'all',
+  nMode: 'honoured',
+  choicesMax: 128,
+  contextTokens: 32_768,
   html: false,
-  slots: 0,
+  slots: null,
   whenFull: 'queue',
+  queueMax: 100_000,
   latencyMs: 0,
   prefillMsPerToken: 0,
   decodeMsPerToken: 0,
-  faults: { rateLimited: 0, serverError: 0, hang: 0, cut: 0, garbage: 0 },
-  retryAfterSeconds: 1,
-  ledgerCalls: 2_000_000,
+  faults: { rate_limited: 0, server_error: 0, hang: 0, cut: 0, garbage: 0 },
+  retryAfterMs: 1000,
+  ledgerCallsMax: 2_000_000,
+  bodyBytesMax: 64 * 2 ** 20,
+  keepAliveMs: 75_000,
 };
+
+/** @throws UsageError that names the setting */
+export function checkSettings(settings: SimulatorSettings): void {
+  const { failRate, judgeAccuracy, invalidRate, refineRate, unmarkedRate, faults } = settings;
+  const rates = { failRate, judgeAccuracy, invalidRate, refineRate, unmarkedRate, ...faults };
+  for (const [name, rate] of Object.entries(rates)) {
+    if (!(rate >= 0 && rate <= 1)) throw new UsageError(`${name} is ${rate}; expected 0 to 1`);
+  }
+  const together = Object.values(faults).reduce((sum, rate) => sum + rate, 0);
+  // Five shares such as 0.1 and 0.7 need not add up to exactly 1.
+  if (together > 1 + 1e-9) {
+    throw new UsageError(`the rates of faults add up to ${together}; expected 1 at most`);
+  }
+  const { latencyMs, prefillMsPerToken, decodeMsPerToken, retryAfterMs } = settings;
+  for (const [name, value] of Object.entries({
+    latencyMs,
+    prefillMsPerToken,
+    decodeMsPerToken,
+    retryAfterMs,
+  })) {
+    if (!(value >= 0 && Number.isFinite(value))) {
+      throw new UsageError(`${name} is ${value}; expected a number from 0 on`);
+    }
+  }
+  const { slots, ledgerCallsMax, contextTokens, choicesMax } = settings;
+  for (const [name, value] of Object.entries({
+    slots: slots ?? 1,
+    ledgerCallsMax,
+    contextTokens,
+    choicesMax,
+  })) {
+    if (!(Number.isSafeInteger(value) && value >= 1)) {
+      throw new UsageError(`${name} is ${value}; expected a whole number from 1 on`);
+    }
+  }
+}

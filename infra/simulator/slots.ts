@@ -1,59 +1,91 @@
-/** The places of a continuous-batching server: a request with n choices takes n of them, first come, first served. */
-export class Slots {
-  readonly #count: number;
-  #busy = 0;
-  readonly #waiting: { readonly n: number; readonly start: () => void }[] = [];
+interface Waiting {
+  readonly places: number;
+  admit(): void;
+}
 
-  /** @param count 0 for no limit */
-  constructor(count: number) {
-    this.#count = count;
+/**
+ * The places of a model server where choices are generated: first come, first served, so a wide request is never
+ * starved by narrow ones.
+ */
+export class Slots {
+  readonly #total: number;
+  readonly #waitingMax: number;
+  readonly #waiting = new Set<Waiting>();
+  #busy = 0;
+  #mostBusy = 0;
+
+  /** @param waitingMax requests that wait at most; 0 refuses whoever does not fit at once */
+  constructor(total: number, waitingMax: number) {
+    this.#total = total;
+    this.#waitingMax = waitingMax;
   }
 
   get busy(): number {
     return this.#busy;
   }
 
-  hasRoomFor(n: number): boolean {
-    return this.#count === 0 || this.#busy === 0 || this.#busy + n <= this.#count;
+  get mostBusy(): number {
+    return this.#mostBusy;
   }
 
-  /** Resolves with the way to give the places back; never while `signal` is aborted. */
-  async take(n: number, signal: AbortSignal): Promise<() => void> {
-    if (this.#waiting.length > 0 || !this.hasRoomFor(n)) {
-      await new Promise<void>((resolve) => {
-        const entry = { n, start: resolve };
-        this.#waiting.push(entry);
-        signal.addEventListener(
-          'abort',
-          () => {
-            const index = this.#waiting.indexOf(entry);
-            if (index < 0) return;
-            this.#waiting.splice(index, 1);
-            resolve();
-            this.#start();
-          },
-          { once: true },
-        );
-      });
-      if (signal.aborted) return () => undefined;
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /**
+   * @param places a request for more than there are takes them all
+   * @returns what gives the places back; null if the request is refused
+   * @throws the signal's reason if it aborts before the places are given
+   */
+  async acquire(places: number, signal: AbortSignal): Promise<(() => void) | null> {
+    signal.throwIfAborted();
+    const taken = Math.min(places, this.#total);
+    if (this.#waiting.size > 0 || this.#busy + taken > this.#total) {
+      if (this.#waiting.size >= this.#waitingMax) return null;
+      await this.#turn(taken, signal);
     } else {
-      this.#busy += n;
+      this.#take(taken);
     }
-    let given = false;
+    let held = true;
     return () => {
-      if (given) return;
-      given = true;
-      this.#busy -= n;
-      this.#start();
+      if (!held) return;
+      held = false;
+      this.#busy -= taken;
+      this.#admit();
     };
   }
 
-  #start(): void {
-    for (let first = this.#waiting[0]; first; first = this.#waiting[0]) {
-      if (!this.hasRoomFor(first.n)) return;
-      this.#waiting.shift();
-      this.#busy += first.n;
-      first.start();
+  #take(places: number): void {
+    this.#busy += places;
+    this.#mostBusy = Math.max(this.#mostBusy, this.#busy);
+  }
+
+  #turn(places: number, signal: AbortSignal): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+    const leave = () => {
+      this.#waiting.delete(waiting);
+      reject(signal.reason as Error);
+      // Whoever stood behind a wide request may fit.
+      this.#admit();
+    };
+    const waiting: Waiting = {
+      places,
+      admit: () => {
+        signal.removeEventListener('abort', leave);
+        this.#take(places);
+        resolve(undefined);
+      },
+    };
+    this.#waiting.add(waiting);
+    signal.addEventListener('abort', leave, { once: true });
+    return promise;
+  }
+
+  #admit(): void {
+    for (const waiting of this.#waiting) {
+      if (this.#busy + waiting.places > this.#total) return;
+      this.#waiting.delete(waiting);
+      waiting.admit();
     }
   }
 }
