@@ -112,7 +112,6 @@ export function createGateway(
       n: ids.length,
       seed,
     };
-    if (request.draws.attempt > 0) ledger.count(origin.iteration, { 'retries.unusable': 1 });
     try {
       const answer = await lane.policy.run(
         () => sendInTurn(call, lane, priority, signal),
@@ -132,7 +131,7 @@ export function createGateway(
           spend: index === 0 ? spend : noSpend,
         };
       });
-      await ledger.answered(origin.iteration, purpose, entries, spend);
+      await ledger.answered(origin.iteration, purpose, entries, spend, request.draws.attempt);
       return entries;
     } catch (error) {
       throw signal.aborted ? (signal.reason as Error) : forProcessor(error, request);

@@ -17,6 +17,8 @@ export interface Ledger {
     purpose: Purpose,
     entries: readonly (JournalEntry & { readonly id: string })[],
     spend: Spend,
+    /** Above 0 if an earlier answer could not be used. */
+    attempt: number,
   ): Promise<void>;
   /** A request left; returns what to call when it is over. */
   sent(purpose: Purpose, places: number): () => void;
@@ -41,13 +43,14 @@ export function createLedger(journal: Journal): Ledger {
       note(counters);
       journal.count(iteration, counters);
     },
-    async answered(iteration, purpose, entries, spend) {
+    async answered(iteration, purpose, entries, spend, attempt) {
       const counters = {
         [`calls.${purpose}`]: spend.calls,
         [`generations.${purpose}`]: spend.generations,
         'tokens.prompt': spend.prompt_tokens,
         'tokens.completion': spend.completion_tokens,
         ...(spend.tokens_estimated && { 'tokens.estimated': spend.calls }),
+        ...(attempt > 0 && { 'retries.unusable': 1 }),
         ...(spend.cost !== null && { cost: spend.cost }),
       };
       note(counters);
