@@ -150,7 +150,7 @@ async function show(view: HomeView, id: string, flags: Flags): Promise<void> {
       row('error', oneLine(letter.error, 1000)),
       row('attempts', `${letter.attempts}, retried ${letter.revision} times before`),
       row('headers', oneLine(letter.headers, 1000)),
-      row('value', ''),
+      `  ${pc.dim('value')}`,
       indented(jsonText(value)),
       '',
       `Try it again: spar dead-letters retry ${oneLine(letter.id, 80)}${homeFlag(flags)}`,
@@ -197,8 +197,8 @@ async function retry(id: string | null, flags: Flags): Promise<void> {
     if (again.length > 0) await flush();
     if (count === 0) throw new RunError(`there is nothing to retry in ${flags.home}`);
     await print(
-      `${count} ${count === 1 ? 'record is' : 'records are'} back in the stream. ` +
-        'Give the same spar run command again to process them.\n',
+      `${count === 1 ? '1 record is' : `${count} records are`} back in the stream. ` +
+        `Give the same spar run command again to process ${count === 1 ? 'it' : 'them'}.\n`,
     );
   } finally {
     await home.close();

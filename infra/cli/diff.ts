@@ -4,7 +4,7 @@ import type { PreferencePair } from '../../schemas/records.ts';
 import { manyLines } from '../text.ts';
 
 /** Words that may differ before the two texts count as different altogether: the search is quadratic in them. */
-const editsMax = 4000;
+const editsMax = 3000;
 
 /**
  * What was taken out of the rejected response and put in to make the chosen one, word by word. Without colour it

@@ -15,7 +15,7 @@ import {
   overridesOf,
   pipelineOption,
 } from './options.ts';
-import { jsonLine, print } from './output.ts';
+import { counted, jsonLine, print } from './output.ts';
 import { standingOf } from './standing.ts';
 import { homeFlag, withView, type HomeFlags } from './view.ts';
 
@@ -82,8 +82,10 @@ function reportText(report: ExportReport, complete: boolean, flags: Flags): stri
   const { folder, files, counts } = report;
   const left = Object.entries(report.rejectedByReason).filter(([, rows]) => rows > 0);
   return [
-    `${pc.bold(`${counts.preference} preference pairs`)} and ${counts.refiner_sft} refiner conversations in ${oneLine(folder, 200)}`,
-    ...files.map(({ path, rows }) => `  ${path}${rows === null ? '' : pc.dim(`  ${rows} rows`)}`),
+    `${pc.bold(counted(counts.preference, 'preference pair'))} and ${counted(counts.refiner_sft, 'refiner conversation')} in ${oneLine(folder, 200)}`,
+    ...files.map(
+      ({ path, rows }) => `  ${path}${rows === null ? '' : pc.dim(`  ${counted(rows, 'row')}`)}`,
+    ),
     ...(left.length === 0
       ? []
       : [`  left out: ${left.map(([reason, rows]) => `${rows} ${reason}`).join(', ')}`]),

@@ -29,6 +29,10 @@ function bytesAsBase64(this: unknown, key: string, value: unknown): unknown {
 export const base64 = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
 
+/** `1 pair`, `2 pairs`. */
+export const counted = (count: number, name: string): string =>
+  `${count} ${name}${count === 1 ? '' : 's'}`;
+
 /** Text under a heading, every line of it. */
 export const indented = (text: string, indent = '    '): string =>
   text

@@ -10,7 +10,7 @@ import { iterationOf } from '../runtime/headers.ts';
 import { manyLines, oneLine } from '../text.ts';
 import { renderPairDiff } from './diff.ts';
 import { examples, homeOption, iterationOption, jsonOption, pipelineOption } from './options.ts';
-import { indented, jsonLine, print } from './output.ts';
+import { counted, indented, jsonLine, print } from './output.ts';
 import { short } from './progress.ts';
 import {
   decoded,
@@ -20,6 +20,7 @@ import {
   outcomeOf,
   outcomeText,
   treeIds,
+  votesText,
   withView,
   type HomeFlags,
 } from './view.ts';
@@ -109,13 +110,13 @@ async function findPair(view: HomeView, id: string, flags: Flags): Promise<Prefe
 /** Everything about a pair for a person; without `full` long texts are cut. */
 function pairText(pair: PreferencePair, verdicts: Verdicts | null, full: boolean): string {
   const label = (name: string) => `  ${pc.dim(name.padEnd(13))}`;
-  const text = (value: string) => (full ? `\n${indented(manyLines(value))}` : oneLine(value, 100));
-  const accepted = new Set([pair.node_id]);
+  const text = (value: string) =>
+    full ? `\n${indented(manyLines(value))}` : ` ${oneLine(value, 100)}`;
   return [
     pc.bold(`Pair ${oneLine(pair.id, 200)}`),
     `${label('instruction')}${oneLine(pair.instruction_id, 80)} from ${oneLine(pair.source, 80)}`,
     ...pair.messages.map(
-      ({ role, content }) => `${label('')}${pc.bold(oneLine(role, 20))}: ${text(content)}`,
+      ({ role, content }) => `${label('')}${pc.bold(oneLine(role, 20))}:${text(content)}`,
     ),
     ...pair.constraints.map(
       (constraint, index) =>
@@ -123,11 +124,11 @@ function pairText(pair: PreferencePair, verdicts: Verdicts | null, full: boolean
     ),
     `${label('sample')}${sampleText(pair, verdicts)}`,
     ...pair.path.flatMap((node, index) => [
-      `${label(index === 0 ? 'path' : '')}${nodeText(node, accepted.has(node.node_id))}`,
-      `${label('')}  ${pc.dim(text(node.critique))}`,
+      `${label(index === 0 ? 'path' : '')}${nodeText(node, node.node_id === pair.node_id)}`,
+      `${label('')} ${pc.dim(text(node.critique))}`,
     ]),
     `${label('accepted')}value ${pair.chosen_value.toFixed(2)} above the gate ${pair.gate}, ` +
-      `at depth ${pair.depth}; ${pair.evaluated} nodes judged, ${pair.dropped} dropped`,
+      `at depth ${pair.depth}; ${counted(pair.evaluated, 'node')} judged, ${pair.dropped} dropped`,
     `${label('models')}actor ${oneLine(pair.actor_model, 80)}, judge ${oneLine(pair.judge_model, 80)}, refiner ${oneLine(pair.refiner_model, 80)}`,
     `${label('prompts')}judge ${oneLine(pair.judge_prompt, 80)}, refine ${oneLine(pair.refine_prompt, 80)}; rules ${oneLine(pair.rules, 20)}`,
     `${label('asked')}${spendText(pair)}`,
@@ -153,16 +154,9 @@ function sampleText(pair: PreferencePair, verdicts: Verdicts | null): string {
 }
 
 const nodeText = (node: PathNode, accepted: boolean): string => {
-  const line = `${node.node_id.padEnd(8)} ${node.value.toFixed(2)}  ${votesText(node)}`;
+  const line = `${oneLine(node.node_id, 40).padEnd(8)} ${node.value.toFixed(2)}  ${votesText(node)}`;
   return accepted ? pc.green(`${line}  ★ accepted`) : line;
 };
-
-const votesText = (votes: {
-  readonly yes: number;
-  readonly no: number;
-  readonly invalid: number;
-}): string =>
-  `${votes.yes} yes, ${votes.no} no` + (votes.invalid > 0 ? `, ${votes.invalid} invalid` : '');
 
 const spendText = (pair: PreferencePair): string =>
   `${short(pair.calls)} calls for ${short(pair.generations)} texts, ` +

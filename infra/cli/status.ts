@@ -4,7 +4,7 @@ import type { Iteration } from '../../schemas/records.ts';
 import { RunError } from '../errors.ts';
 import { oneLine } from '../text.ts';
 import { examples, homeOption, jsonOption, pipelineOption } from './options.ts';
-import { jsonLine, print } from './output.ts';
+import { counted, jsonLine, print } from './output.ts';
 import { short } from './progress.ts';
 import { iterationsIn, standingOf, type Standing } from './standing.ts';
 import { homeFlag, withView, type HomeFlags } from './view.ts';
@@ -107,7 +107,7 @@ function statusText({ mode }: Iteration, standing: Standing, flags: Flags): stri
     row(
       'outcomes',
       [
-        pc.green(`${outcomes.paired} pairs`),
+        pc.green(counted(outcomes.paired, 'pair')),
         `${outcomes['all-passed']} all passed`,
         `${outcomes.undecided} undecided`,
         `${outcomes.exhausted} exhausted`,

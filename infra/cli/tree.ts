@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import pc from 'picocolors';
 import { partsOf } from '../../processors/rules/ids.ts';
-import { count } from '../../processors/rules/vote.ts';
+import { count, valueOf } from '../../processors/rules/vote.ts';
 import type { Negative, Outcome, Refinement, SearchNode } from '../../schemas/records.ts';
 import { nameOnLog } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
@@ -11,7 +11,7 @@ import { findIteration, settingsIn } from '../run/iteration.ts';
 import { iterationOf } from '../runtime/headers.ts';
 import { manyLines, oneLine } from '../text.ts';
 import { examples, homeOption, iterationOption, jsonOption, pipelineOption } from './options.ts';
-import { indented, jsonLine, print } from './output.ts';
+import { counted, indented, jsonLine, print } from './output.ts';
 import {
   decoded,
   homeFlag,
@@ -20,6 +20,7 @@ import {
   outcomeOf,
   outcomeText,
   treeIds,
+  votesText,
   withView,
   type HomeFlags,
 } from './view.ts';
@@ -155,9 +156,9 @@ function treeText(tree: Tree, full: boolean): string {
     `${pc.bold(`Tree ${oneLine(id, 200)}`)}: ${outcome ? outcomeText(outcome) : 'still being searched'}`,
     ...messages.map(
       ({ role, content }) =>
-        `  ${pc.bold(oneLine(role, 20))}: ${full ? `\n${indented(manyLines(content))}` : oneLine(content, 100)}`,
+        `  ${pc.bold(oneLine(role, 20))}:${full ? `\n${indented(manyLines(content))}` : ` ${oneLine(content, 100)}`}`,
     ),
-    `  ${evaluated} nodes judged; ★ accepted, • on the way to it`,
+    `  ${counted(evaluated, 'node')} judged; ★ accepted, • on the way to it`,
     '',
     ...drawn(tree, full),
     '',
@@ -173,7 +174,6 @@ interface Drawn {
   readonly votes: string;
   readonly text: string;
   readonly critique: string | null;
-  readonly note: string;
 }
 
 function drawn(tree: Tree, full: boolean): readonly string[] {
@@ -182,11 +182,13 @@ function drawn(tree: Tree, full: boolean): readonly string[] {
   const lines: string[] = [];
   const draw = (node: Drawn, before: string, below: string): void => {
     const mark = node.id === accepted ? '★' : onPath.has(node.id) ? '•' : ' ';
-    const line = `${before}${node.id}  ${node.value === null ? node.state : node.value.toFixed(2)}  ${node.votes}${node.note}`;
-    const head = `${mark} ${line}`;
+    const value = node.value === null ? node.state : node.value.toFixed(2);
+    const head = [`${mark} ${before}${oneLine(node.id, 200)}`, oneLine(value, 20), node.votes];
     lines.push(
-      (onPath.has(node.id) ? pc.green(head) : head) +
-        (full ? '' : `  ${pc.dim(oneLine(node.text, 60))}`),
+      [
+        onPath.has(node.id) ? pc.green(joined(head)) : joined(head),
+        ...(full ? [] : [pc.dim(oneLine(node.text, 60))]),
+      ].join('  '),
     );
     const children = tree.children.get(node.id) ?? [];
     if (full) {
@@ -205,39 +207,31 @@ function drawn(tree: Tree, full: boolean): readonly string[] {
   return lines;
 }
 
+const joined = (parts: readonly string[]): string => parts.filter((part) => part !== '').join('  ');
+
 function drawnRoot({ negative, refinement }: Tree): Drawn {
   const start = refinement?.path[0];
   const votes = negative ?? start ?? null;
   return {
     id: root,
-    value: votes === null ? null : valueOfRoot(votes),
+    value: votes === null ? null : valueOf(votes),
     state: 'evaluated',
     votes: votes === null ? 'no longer kept' : votesText(votes),
     text: negative?.response ?? start?.text ?? '',
     critique: negative?.critique ?? start?.critique ?? null,
-    note: '',
   };
 }
-
-const valueOfRoot = ({ yes, no }: { readonly yes: number; readonly no: number }): number =>
-  yes + no === 0 ? 0 : yes / (yes + no);
 
 const drawnNode = (node: SearchNode): Drawn => ({
   id: node.node_id,
   value: node.value,
   state: node.state,
-  votes: node.equal_to === null && node.votes.length > 0 ? votesText(count(node.votes)) : '',
+  votes:
+    node.equal_to === null
+      ? node.votes.length === 0
+        ? ''
+        : votesText(count(node.votes)) + (node.rounds > 1 ? ` (${node.rounds} rounds)` : '')
+      : `same text as ${oneLine(node.equal_to, 40)}`,
   text: node.text ?? node.answer,
   critique: node.critique,
-  note: [
-    node.equal_to === null ? '' : `same text as ${oneLine(node.equal_to, 40)}`,
-    node.rounds > 1 ? ` (${node.rounds} rounds)` : '',
-  ].join(''),
 });
-
-const votesText = (votes: {
-  readonly yes: number;
-  readonly no: number;
-  readonly invalid: number;
-}): string =>
-  `${votes.yes} yes, ${votes.no} no` + (votes.invalid > 0 ? `, ${votes.invalid} invalid` : '');

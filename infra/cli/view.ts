@@ -1,10 +1,12 @@
 import { PermanentError } from '../../processors/processor.ts';
 import { fullId, partsOf } from '../../processors/rules/ids.ts';
+import type { Count } from '../../processors/rules/vote.ts';
 import type { Outcome } from '../../schemas/records.ts';
 import { nameOnLog, type Topic, type TopicInfo } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import { viewHome, type HomeView } from '../home/home.ts';
 import type { Log, LogRecord } from '../log/log.ts';
+import { oneLine } from '../text.ts';
 import { systemTime } from '../time.ts';
 
 /** What every command that looks at a home is told. */
@@ -28,7 +30,11 @@ export async function withView<Result>(
 
 /** How a command that is suggested names the same home. */
 export const homeFlag = ({ home }: Pick<HomeFlags, 'home'>): string =>
-  home === '.spar' ? '' : ` --home ${home}`;
+  home === '.spar' ? '' : ` --home ${shellWord(home)}`;
+
+/** Quoted where a shell would take it apart; what is printed can be copied. */
+const shellWord = (text: string): string =>
+  /^[\w./~-]+$/.test(text) ? text : `'${oneLine(text, 1000).replaceAll("'", `'\\''`)}'`;
 
 /** @throws PermanentError if the bytes are no such record */
 export const decoded = async <Row>(
@@ -149,8 +155,11 @@ export function outcomeText({ outcome, cause }: Pick<Outcome, 'outcome' | 'cause
     case 'exhausted':
       return 'no refinement passed before the search was used up';
     case 'failed':
-      return `it failed (${cause ?? 'cause unknown'})`;
+      return `it failed (${oneLine(cause ?? 'cause unknown')})`;
     case 'stopped':
-      return `it was stopped (${cause ?? 'cause unknown'})`;
+      return `it was stopped (${oneLine(cause ?? 'cause unknown')})`;
   }
 }
+
+export const votesText = ({ yes, no, invalid }: Count): string =>
+  `${yes} yes, ${no} no${invalid > 0 ? `, ${invalid} invalid` : ''}`;

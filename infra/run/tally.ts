@@ -53,9 +53,14 @@ export function createTallyReader(
     ended -= before.trees > 1 ? 1 / before.trees : 1;
   };
   const follow = [
-    follower(log, nameOnLog(pipeline, topics.instructions), iteration, () => void admitted++),
+    follower(log, nameOnLog(pipeline, topics.instructions), iteration, ({ headers }) => {
+      // A retried dead letter was admitted before.
+      if (headers['revision'] === undefined) admitted++;
+    }),
     follower(log, nameOnLog(pipeline, topics.outcomes), iteration, count),
-    follower(log, nameOnLog(pipeline, topics.deadLetters), iteration, () => void deadLetters++),
+    follower(log, nameOnLog(pipeline, topics.deadLetters), iteration, () => {
+      deadLetters++;
+    }),
   ];
   return {
     async refresh() {

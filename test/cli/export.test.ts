@@ -1,0 +1,89 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { writeExports } from '../../infra/run/write-exports.ts';
+import { topics } from '../../topology/topics.ts';
+import { configOf } from '../run/support.ts';
+import { folder, home, instruction, put, smallHome, spar } from './support.ts';
+
+const manifestIn = async (at: string): Promise<Readonly<Record<string, unknown>>> =>
+  JSON.parse(await readFile(join(at, 'manifest.json'), 'utf8')) as Readonly<
+    Record<string, unknown>
+  >;
+
+async function homeAndOut(): Promise<{ readonly at: string; readonly out: string }> {
+  const made = await folder();
+  const at = join(made, 'home');
+  await smallHome(at);
+  return { at, out: join(made, 'out') };
+}
+
+test('a finished iteration is written as a whole, and its files are named', async () => {
+  const { at, out } = await homeAndOut();
+  const ran = await spar('export', '--home', at, '--out', out);
+  expect(ran.code).toBe(0);
+  expect(ran.out).toContain(`1 preference pair and 4 refiner conversations in ${out}\n`);
+  expect(ran.out).toMatch(/ {2}trl\/.* {2}1 row\n/);
+  expect(ran.out).not.toContain('not finished');
+  expect(await manifestIn(out)).toMatchObject({ complete: true, counts: { preference: 1 } });
+  expect(await readdir(out)).toEqual(['llamafactory', 'manifest.json', 'trl']);
+});
+
+test('an iteration that is not finished is a part, also while another process writes it', async () => {
+  const { at, out } = await homeAndOut();
+  const writing = await home(at);
+  await put(writing, topics.instructions, instruction('emu'));
+  const ran = await spar('export', '--home', at, '--out', out);
+  expect(ran.out).toContain('The iteration is not finished, so this is a part. See spar status');
+  expect(await readdir(out)).toEqual(['partial']);
+  expect(await manifestIn(join(out, 'partial'))).toMatchObject({ complete: false });
+  await writing.close();
+});
+
+test('format and config decide what is written', async () => {
+  const { at, out } = await homeAndOut();
+  const config = join(at, 'spar.yaml');
+  await writeFile(config, 'export:\n  base_model: my/model\n  template: mine\n');
+  const ran = await spar(
+    ...['export', '--home', at, '--out', out, '--config', config, '--format', 'llamafactory'],
+  );
+  expect(ran.code).toBe(0);
+  expect(await readdir(out)).toEqual(['llamafactory', 'manifest.json']);
+  expect(await manifestIn(out)).toMatchObject({
+    settings: { formats: ['llamafactory'], base_model: 'my/model', template: 'mine' },
+  });
+});
+
+test('--json is the report', async () => {
+  const { at, out } = await homeAndOut();
+  const ran = await spar('export', '--home', at, '--out', out, '--json');
+  expect(JSON.parse(ran.out)).toMatchObject({
+    folder: out,
+    complete: true,
+    counts: { preference: 1 },
+  });
+});
+
+test('an iteration that is not there, and a format that is not known', async () => {
+  const { at, out } = await homeAndOut();
+  const none = await spar('export', '--home', at, '--out', out, '--iteration', '9');
+  expect(none.code).toBe(1);
+  expect(none.err).toBe(
+    `spar: there is no iteration 9 in ${at}: spar status --home ${at} lists what there is\n`,
+  );
+  const unknown = await spar('export', '--home', at, '--out', out, '--format', 'gguf');
+  expect(unknown.code).toBe(2);
+});
+
+test('a run exports by the settings that its iteration was opened with', async () => {
+  const { at, out } = await homeAndOut();
+  const written = await home(at);
+  const request = { home: written, out, config: configOf({ seed: 99 }), complete: true };
+  const report = await writeExports({ ...request, iteration: '1' });
+  expect(report.folder).toBe(out);
+  expect(await manifestIn(out)).toMatchObject({ seed: 0 });
+  await expect(writeExports({ ...request, iteration: '2' })).rejects.toThrow(
+    'iteration 2 was never opened in this home',
+  );
+  await written.close();
+});

@@ -1,0 +1,376 @@
+import { describe, expect, test } from 'vitest';
+import { renderPairDiff } from '../../infra/cli/diff.ts';
+import { deadLettersCommand } from '../../infra/cli/dead-letters.ts';
+import { doctorCommand } from '../../infra/cli/doctor.ts';
+import { exportCommand } from '../../infra/cli/export.ts';
+import { pairCommand } from '../../infra/cli/pair.ts';
+import { statusCommand } from '../../infra/cli/status.ts';
+import { tapCommand } from '../../infra/cli/tap.ts';
+import { topologyCommand } from '../../infra/cli/topology.ts';
+import { treeCommand } from '../../infra/cli/tree.ts';
+import { dataflow } from '../../topology/dataflow.ts';
+import { render } from '../../topology/render.ts';
+import { topics } from '../../topology/topics.ts';
+import {
+  captured,
+  folder,
+  home,
+  negative,
+  openFirstIteration,
+  instruction,
+  pair,
+  put,
+  refinement,
+  searchNode,
+  smallHome,
+  spar,
+  type Ran,
+} from './support.ts';
+
+/** The commands in a small home, whose folder is called HOME in what they print. */
+async function inSmallHome(...args: readonly string[]): Promise<Ran> {
+  const at = await folder();
+  await smallHome(at);
+  return named(at, await spar(...args, '--home', at));
+}
+
+const named = (at: string, { code, out, err }: Ran): Ran => ({
+  code,
+  out: out.replaceAll(at, 'HOME'),
+  err: err.replaceAll(at, 'HOME'),
+});
+
+describe('status', () => {
+  test('says how far an iteration is and what to do next', async () => {
+    expect((await inSmallHome('status')).out).toMatchInlineSnapshot(`
+      "Iteration 1 (faithful): complete
+        instructions  4 of 4 ended
+        outcomes      1 pair, 1 all passed, 0 undecided, 1 exhausted, 1 failed
+        accepted      50 % of the trees, 1 at depth 2
+        waiting       nothing
+        asked         30 calls for 126 texts: 0 probe, 4 sample, 20 judge, 6 refine
+        tokens        12k prompt, 6789 generated
+        retries       2 × 429
+        dead letters  1
+        next          spar dead-letters list --home HOME: what could not be processed
+                      spar pair --home HOME: look at a pair
+                      spar export --home HOME: write training files
+      "
+    `);
+  });
+
+  test('is one object a line for machines', async () => {
+    const { out } = await inSmallHome('status', '--json');
+    expect(JSON.parse(out)).toMatchObject({
+      iteration: '1',
+      complete: true,
+      admitted: 4,
+      ended: 4,
+      outcomes: { paired: 1, allPassed: 1, undecided: 0, exhausted: 1, failed: 1, stopped: 0 },
+      pairs: 1,
+      deadLetters: 1,
+      acceptanceRate: 0.5,
+      acceptedByDepth: { 2: 1 },
+      modelCalls: { probe: 0, sample: 4, judge: 20, refine: 6 },
+      tokens: { prompt: 12345, completion: 6789, estimatedCalls: 0 },
+      cost: null,
+    });
+  });
+
+  test('counts what waits for each stage, while another process writes', async () => {
+    const at = await folder();
+    await smallHome(at);
+    const written = await home(at);
+    await put(written, topics.instructions, instruction('emu'));
+    await put(written, topics.negatives, negative('emu'));
+    await put(written, topics.instructions, instruction('asp'), { headers: { iteration: '2' } });
+    const { out } = named(at, await spar('status', '--home', at));
+    expect(out).toContain('Iteration 1 (faithful): not finished\n  instructions  4 of 5 ended\n');
+    // The instruction of the other iteration does not wait for this one.
+    expect(out).toContain('  waiting       1 for sample\n');
+    expect(out).toContain('if none is, give the same spar run command again\n');
+    await written.close();
+  });
+
+  test('an iteration that ended stays complete when another one takes the same stream', async () => {
+    const at = await folder();
+    await smallHome(at);
+    const written = await home(at);
+    await openFirstIteration(written, '2');
+    await put(written, topics.instructions, instruction('asp'), { headers: { iteration: '2' } });
+    await written.close();
+    const { out } = await spar('status', '--json', '--home', at);
+    const [first, second] = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(first).toMatchObject({ iteration: '1', complete: true, admitted: 4 });
+    expect(second).toMatchObject({ iteration: '2', complete: false, admitted: 1, ended: 0 });
+  });
+
+  test('a home without a run, and an iteration that is not there, end with 1 and the way on', async () => {
+    const at = await folder();
+    await (await home(at)).close();
+    expect(named(at, await spar('status', '--home', at))).toEqual({
+      code: 1,
+      out: '',
+      err: 'spar: nothing has been run in HOME yet: start with spar run FILE --home HOME\n',
+    });
+    expect(await inSmallHome('status', '--iteration', '7')).toEqual({
+      code: 1,
+      out: '',
+      err: 'spar: there is no iteration 7 in HOME; it has 1\n',
+    });
+  });
+});
+
+describe('tree', () => {
+  test('draws the latest accepted tree: values, votes, and the accepted path without colour', async () => {
+    expect((await inSmallHome('tree')).out).toMatchInlineSnapshot(`
+      "Tree 1/cat/0: a refinement was accepted and paired
+        user: Write a line about a cat.
+        3 nodes judged; ★ accepted, • on the way to it
+
+      • r  0.20  1 yes, 4 no  The cat sat on a very long mat.
+      • ├─ r.0  0.40  2 yes, 3 no  The cat sat r.0.
+        │  ├─ r.0.0  0.40  same text as r.0  The cat sat r.0.0.
+      ★ │  └─ r.0.1  0.80  4 yes, 1 no  The cat sat r.0.1.
+        ├─ r.1  unparsed  I do not know.
+        └─ r.2  undecided  2 yes, 2 no, 1 invalid (3 rounds)  The cat sat r.2.
+      "
+    `);
+  });
+
+  test('draws texts and critiques in full', async () => {
+    expect((await inSmallHome('tree', 'cat', '--full')).out).toMatchInlineSnapshot(`
+      "Tree 1/cat/0: a refinement was accepted and paired
+        user:
+          Write a line about a cat.
+        3 nodes judged; ★ accepted, • on the way to it
+
+      • r  0.20  1 yes, 4 no
+        │ The cat sat on a very long mat.
+        │ — Too long.
+      • ├─ r.0  0.40  2 yes, 3 no
+        │  │ The cat sat r.0.
+        │  │ — Critique of r.0.
+        │  ├─ r.0.0  0.40  same text as r.0
+        │  │    The cat sat r.0.0.
+        │  │    — Critique of r.0.0.
+      ★ │  └─ r.0.1  0.80  4 yes, 1 no
+        │       The cat sat r.0.1.
+        │       — Critique of r.0.1.
+        ├─ r.1  unparsed
+        │    I do not know.
+        └─ r.2  undecided  2 yes, 2 no, 1 invalid (3 rounds)
+             The cat sat r.2.
+      "
+    `);
+  });
+
+  test.each(['1/dog/0', '1/dog', 'dog'])('is found by %s', async (id) => {
+    const { code, out } = await inSmallHome('tree', id);
+    expect(code).toBe(0);
+    expect(out).toContain('Tree 1/dog/0: no refinement passed before the search was used up\n');
+  });
+
+  test('is one object for machines', async () => {
+    const { out } = await inSmallHome('tree', '--json');
+    const tree = JSON.parse(out) as { readonly nodes: readonly { readonly node_id: string }[] };
+    expect(tree).toMatchObject({
+      id: '1/cat/0',
+      outcome: 'paired',
+      accepted: 'r.0.1',
+      path: ['r', 'r.0', 'r.0.1'],
+      root: { response: 'The cat sat on a very long mat.' },
+    });
+    expect(tree.nodes.map(({ node_id }) => node_id)).toEqual([
+      'r.0',
+      'r.1',
+      'r.2',
+      'r.0.0',
+      'r.0.1',
+    ]);
+  });
+
+  test.each([
+    ['owl', 'spar: owl has no tree: every response passed, so nothing was refined\n'],
+    ['yak', 'spar: yak has no tree: it failed (context)\n'],
+    ['elk', 'spar: there is no tree elk: spar tap negatives --home HOME lists what there is\n'],
+  ])('%s has none, and why', async (id, err) => {
+    expect(await inSmallHome('tree', id)).toEqual({ code: 1, out: '', err });
+  });
+
+  test('a tree under way is drawn as far as it is', async () => {
+    const at = await folder();
+    const written = await home(at);
+    await openFirstIteration(written);
+    await put(written, topics.negatives, negative('cat'));
+    await put(written, topics.nodes, searchNode('cat', 'r.0'));
+    const { out } = await spar('tree', 'cat', '--home', at);
+    expect(out).toContain('Tree 1/cat/0: still being searched\n');
+    expect(out).toContain('└─ r.0  0.40  2 yes, 3 no  The cat sat r.0.\n');
+    await written.close();
+  });
+
+  test('the iteration that is asked for decides which tree is the latest', async () => {
+    const at = await folder();
+    await smallHome(at);
+    const written = await home(at);
+    await put(
+      written,
+      topics.refinements,
+      { ...refinement('emu'), id: '2/emu/0', iteration: '2' },
+      { headers: { iteration: '2' } },
+    );
+    await written.close();
+    expect((await spar('tree', '--home', at)).out).toContain('Tree 2/emu/0');
+    expect((await spar('tree', '--iteration', '1', '--home', at)).out).toContain('Tree 1/cat/0');
+  });
+});
+
+describe('pair', () => {
+  test('shows where the latest pair comes from', async () => {
+    expect((await inSmallHome('pair')).out).toMatchInlineSnapshot(`
+      "Pair 1/cat/0
+        instruction  cat from in.jsonl
+                     user: Write a line about a cat.
+        constraints  length_constraints:number_words {"num_words":3}
+        sample       response 2 of 3: 1 yes, 4 no; of all 1 passed, 1 failed, 1 tied
+        path         r        0.20  1 yes, 4 no
+                       Too long.
+                     r.0      0.40  2 yes, 3 no
+                       Critique of r.0.
+                     r.0.1    0.80  4 yes, 1 no  ★ accepted
+                       Critique of r.0.1.
+        accepted     value 0.80 above the gate 0.5, at depth 2; 3 nodes judged, 2 dropped
+        models       actor actor-1, judge judge-1, refiner refiner-1
+        prompts      judge j1, refine r1; rules 1
+        asked        9 calls for 41 texts, 900 prompt and 400 generated tokens
+
+      From the rejected response to the chosen one
+      The cat sat[- on a very long mat-].
+      "
+    `);
+  });
+
+  test.each(['1/cat/0', '1/cat', 'cat'])('is found by %s', async (id) => {
+    expect((await inSmallHome('pair', id, '--diff')).out).toBe(
+      'The cat sat[- on a very long mat-].\n',
+    );
+  });
+
+  test('is one object for machines: the record, and how many responses there were', async () => {
+    const { out } = await inSmallHome('pair', '--json');
+    expect(JSON.parse(out)).toEqual({ ...pair('cat'), responses: 3 });
+  });
+
+  test.each([
+    [
+      'dog',
+      'spar: dog has no pair: no refinement passed before the search was used up (spar tree 1/dog/0 --home HOME)\n',
+    ],
+    ['owl', 'spar: owl has no pair: every response passed, so nothing was refined\n'],
+    [
+      'elk',
+      'spar: there is no pair elk: spar tap preference-pairs --home HOME lists what there is\n',
+    ],
+  ])('%s has none, and why', async (id, err) => {
+    expect(await inSmallHome('pair', id)).toEqual({ code: 1, out: '', err });
+  });
+
+  test('no pair at all says how to see what happened', async () => {
+    const at = await folder();
+    await (await home(at)).close();
+    expect(named(at, await spar('pair', '--home', at))).toEqual({
+      code: 1,
+      out: '',
+      err: 'spar: there is no pair yet in HOME: see how far it is with spar status --home HOME\n',
+    });
+  });
+
+  test.each(['pair', 'tree'])('%s: hostile text does not reach the terminal', async (command) => {
+    const at = await folder();
+    const evil = 'a\u001b[31mb\u009b2Jc\u202ed\u0007';
+    const written = await home(at);
+    await openFirstIteration(written);
+    const { path } = refinement('cat');
+    const hostile = path.map((node) => ({ ...node, text: evil, critique: evil }));
+    const messages = [{ role: 'user' as const, content: evil }];
+    await put(written, topics.negatives, { ...negative('cat'), messages, response: evil });
+    await put(written, topics.nodes, { ...searchNode('cat', 'r.0'), text: evil, critique: evil });
+    await put(written, topics.refinements, { ...refinement('cat'), messages, path: hostile });
+    await put(written, topics.pairs, {
+      ...pair('cat'),
+      messages,
+      path: hostile,
+      chosen: evil,
+      rejected: `${evil} and more`,
+      source: evil,
+      constraints: [{ id: evil, arguments: evil }],
+      actor_model: evil,
+    });
+    await written.close();
+    for (const flags of [[], ['--full'], ['--json']]) {
+      const { code, out } = await spar(command, ...flags, '--home', at);
+      expect(code).toBe(0);
+      // eslint-disable-next-line no-control-regex -- these are what must not be there
+      expect(out).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/);
+    }
+  });
+});
+
+describe('the two sides of a pair', () => {
+  test.each([
+    ['words in and out', 'a b c', 'a x c', 'a [-b-]{+x+} c'],
+    ['nothing changed', 'same', 'same', 'same'],
+    ['all of it', '', 'new', '{+new+}'],
+    ['over lines', 'one\ntwo', 'one\nthree', 'one\n[-two-]{+three+}'],
+  ])('%s', (_name, rejected, chosen, text) => {
+    expect(renderPairDiff({ rejected, chosen }, { colour: false })).toBe(text);
+  });
+
+  test('colours take the place of the marks', () => {
+    const text = renderPairDiff({ rejected: 'a b', chosen: 'a c' }, { colour: true });
+    expect(text).toBe('a \u001b[31m\u001b[9mb\u001b[29m\u001b[39m\u001b[32mc\u001b[39m');
+  });
+
+  test('texts that have nothing in common cost little', () => {
+    const words = (from: number) =>
+      Array.from({ length: 20_000 }, (_, i) => `w${from + i}`).join(' ');
+    const text = renderPairDiff({ rejected: words(0), chosen: words(50_000) }, { colour: false });
+    expect(text.startsWith('[-w0 w1 ')).toBe(true);
+    expect(text.endsWith(' w69999+}')).toBe(true);
+  });
+});
+
+describe('topology', () => {
+  test.each(['text', 'mermaid', 'json'] as const)('as %s', async (format) => {
+    expect(await spar('topology', '--format', format)).toEqual({
+      code: 0,
+      out: render(dataflow, format),
+      err: '',
+    });
+  });
+});
+
+test.each(
+  [
+    topologyCommand(),
+    tapCommand(),
+    statusCommand(),
+    treeCommand(),
+    pairCommand(),
+    ...[deadLettersCommand()].flatMap((command) => [command, ...command.commands]),
+    doctorCommand(),
+    exportCommand(),
+  ].map((command) => [command.name(), command] as const),
+)('%s --help shows an example', async (_name, command) => {
+  const { out } = await captured(() =>
+    command
+      .exitOverride()
+      .parseAsync(['node', 'spar', '--help'])
+      .catch(() => undefined),
+  );
+  expect(out).toMatch(/Examples:\n {2}\$ (spar|cat) /);
+});
