@@ -184,5 +184,9 @@ export const commonWords: ReadonlySet<string> = new Set(
   give first second third last letter letters comma commas paragraph paragraphs bullet points title titles section
   sections keyword keywords phrase phrases instruction instructions requirement requirements lowercase uppercase
   capital capitals placeholder placeholders brackets markdown separated different following entire reply numbered
-  anything everything something whether against because should short long`.split(/\s+/),
+  anything everything something whether against because should short long
+  describe explain compose create summarize summarise suggest recommend compare translate rewrite invent draft outline
+  define argue convince imagine pretend prepare plan curious brief friendly formal funny`.split(
+    /\s+/,
+  ),
 );
