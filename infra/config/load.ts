@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { LineCounter, parseDocument, type Document } from 'yaml';
+import { isMap, isScalar, LineCounter, parseDocument, type Document } from 'yaml';
 import { UsageError } from '../errors.ts';
 import { messageOf } from '../text.ts';
 import { checkConfig, type Config, type ConfigProblem } from './schema.ts';
@@ -57,7 +57,7 @@ function parse(file: string, lines: LineCounter): Document {
 }
 
 function placeOf(
-  { path }: ConfigProblem,
+  { path, wrong }: ConfigProblem,
   file: string | null,
   document: Document | null,
   lines: LineCounter,
@@ -67,13 +67,30 @@ function placeOf(
   if (override) return override.from;
   // A missing or unknown key may have no node of its own; then the nearest one above says where.
   for (let depth = path.length; depth > 0; depth--) {
-    const node = document?.getIn(path.slice(0, depth), true) as
-      { readonly range?: readonly [number, ...number[]] } | undefined;
+    const node =
+      wrong === 'name'
+        ? keyNode(document, path.slice(0, depth))
+        : (document?.getIn(path.slice(0, depth), true) as Placed | undefined);
     if (!node?.range) continue;
     const { line, col } = lines.linePos(node.range[0]);
     return `${file ?? 'config'}:${line}:${col}`;
   }
   return file ?? 'config';
+}
+
+interface Placed {
+  readonly range?: readonly [number, ...number[]];
+}
+
+/** The name itself, where `getIn` finds what it is set to. */
+function keyNode(
+  document: Document | null,
+  path: readonly (string | number)[],
+): Placed | undefined {
+  const parent = path.length === 1 ? document?.contents : document?.getIn(path.slice(0, -1), true);
+  if (!isMap(parent)) return undefined;
+  const pair = parent.items.find(({ key }) => isScalar(key) && key.value === path.at(-1));
+  return pair?.key as Placed | undefined;
 }
 
 const wordsOf = ({ path, message }: ConfigProblem): string =>

@@ -255,6 +255,8 @@ export type EndpointConfig = z.output<typeof endpoint>;
 export interface ConfigProblem {
   readonly path: readonly (string | number)[];
   readonly message: string;
+  /** Whether the name is wrong, or what it is set to. */
+  readonly wrong: 'name' | 'value';
 }
 
 export function checkConfig(
@@ -263,11 +265,15 @@ export function checkConfig(
   const result = configSchema.safeParse(value);
   if (result.success) return { config: result.data };
   return {
-    problems: result.error.issues.flatMap((issue) => {
+    problems: result.error.issues.flatMap((issue): readonly ConfigProblem[] => {
       const path = issue.path.filter((part) => typeof part !== 'symbol');
       return issue.code === 'unrecognized_keys'
-        ? issue.keys.map((key) => ({ path: [...path, key], message: 'there is no such setting' }))
-        : [{ path, message: issue.message }];
+        ? issue.keys.map((key) => ({
+            path: [...path, key],
+            message: 'there is no such setting',
+            wrong: 'name',
+          }))
+        : [{ path, message: issue.message, wrong: 'value' }];
     }),
   };
 }

@@ -166,9 +166,8 @@ function callError(error: unknown, settings: OpenAiSettings, signal: AbortSignal
   }
   if (error instanceof APIConnectionError) {
     const reason = rootCause(error);
-    const unreachable = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|CERT|SSL/i.test(
-      reason,
-    );
+    const unreachable =
+      /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|CERT|SSL|bad port/i.test(reason);
     return new CallError(
       unreachable ? 'down' : 'cut',
       unreachable
