@@ -20,11 +20,42 @@ export function renderPairDiff(
     { value: before, removed: true, added: false },
     { value: after, removed: false, added: true },
   ];
-  return changes
-    .map(({ value, removed, added }) => {
-      if (removed) return colour ? red(strikethrough(value)) : `[-${value}-]`;
-      if (added) return colour ? green(value) : `{+${value}+}`;
-      return value;
-    })
+  return grouped(changes)
+    .map(({ same, removed, added }) =>
+      colour
+        ? same + (removed && red(strikethrough(removed))) + (added && green(added))
+        : same + (removed && `[-${removed}-]`) + (added && `{+${added}+}`),
+    )
     .join('');
+}
+
+/** Text that both sides have, then what was taken out after it and what was put in. */
+interface Group {
+  readonly same: string;
+  readonly removed: string;
+  readonly added: string;
+}
+
+/** Words that changed side by side are read as one change, not word for word. */
+function grouped(
+  changes: readonly {
+    readonly value: string;
+    readonly removed: boolean;
+    readonly added: boolean;
+  }[],
+): readonly Group[] {
+  const groups: Group[] = [];
+  let group: Group = { same: '', removed: '', added: '' };
+  for (const [index, { value, removed, added }] of changes.entries()) {
+    const changed = group.removed !== '' || group.added !== '';
+    if (removed) group = { ...group, removed: group.removed + value };
+    else if (added) group = { ...group, added: group.added + value };
+    else if (changed && /^[ \t]+$/.test(value) && index < changes.length - 1) {
+      group = { ...group, removed: group.removed + value, added: group.added + value };
+    } else {
+      if (changed) groups.push(group);
+      group = { same: changed ? value : group.same + value, removed: '', added: '' };
+    }
+  }
+  return [...groups, group];
 }

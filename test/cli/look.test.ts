@@ -323,6 +323,7 @@ describe('pair', () => {
 describe('the two sides of a pair', () => {
   test.each([
     ['words in and out', 'a b c', 'a x c', 'a [-b-]{+x+} c'],
+    ['neighbours change together', 'a b c d', 'a x y d', 'a [-b c-]{+x y+} d'],
     ['nothing changed', 'same', 'same', 'same'],
     ['all of it', '', 'new', '{+new+}'],
     ['over lines', 'one\ntwo', 'one\nthree', 'one\n[-two-]{+three+}'],
@@ -331,8 +332,12 @@ describe('the two sides of a pair', () => {
   });
 
   test('colours take the place of the marks', () => {
-    const text = renderPairDiff({ rejected: 'a b', chosen: 'a c' }, { colour: true });
-    expect(text).toBe('a \u001b[31m\u001b[9mb\u001b[29m\u001b[39m\u001b[32mc\u001b[39m');
+    const text = (rejected: string, chosen: string) =>
+      renderPairDiff({ rejected, chosen }, { colour: true });
+    expect(text('a b', 'a c')).toBe(
+      'a \u001b[31m\u001b[9mb\u001b[29m\u001b[39m\u001b[32mc\u001b[39m',
+    );
+    expect(text('a', 'a b')).toBe('a\u001b[32m b\u001b[39m');
   });
 
   test('texts that have nothing in common cost little', () => {
