@@ -248,9 +248,9 @@ const progressOf = (title: string, progress: RunProgress): Progress => {
 const noticesMax = 20;
 
 function noticesOn(view: ProgressView): {
-  say(message: string): void;
-  bounded(message: string): void;
-  end(): void;
+  readonly say: (message: string) => void;
+  readonly bounded: (message: string) => void;
+  readonly end: () => void;
 } {
   let count = 0;
   const say = (message: string) => {
@@ -298,7 +298,7 @@ function summaryText(summary: Summary, file: string, flags: Flags, folder: strin
   const calls = Object.values(modelCalls).reduce((sum, count) => sum + count, 0);
   const home = flags.home === '.spar' ? '' : ` --home ${flags.home}`;
   const parts = [
-    `${pc.green(pc.bold(`${outcomes.paired} preference pairs`))}`,
+    pc.green(pc.bold(`${outcomes.paired} preference pairs`)),
     `${outcomes.allPassed} all passed`,
     `${outcomes.exhausted} exhausted`,
     ...(outcomes.undecided ? [`${outcomes.undecided} undecided`] : []),

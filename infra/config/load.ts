@@ -53,7 +53,7 @@ function parse(file: string, lines: LineCounter): Document {
     const { line, col } = lines.linePos(problem.pos[0]);
     throw new UsageError(`${file}:${line}:${col}: ${problem.message.split('\n')[0]}`);
   }
-  return document as Document;
+  return document;
 }
 
 function placeOf(

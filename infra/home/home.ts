@@ -88,7 +88,7 @@ export async function viewHome(options: {
   readonly time: Time;
 }): Promise<HomeView> {
   const { folder, pipeline, time } = options;
-  return explained(async () => {
+  return explained(() => {
     if (!existsSync(join(folder, files.log))) {
       throw new UsageError(
         `there is no home in ${folder}: name the one of your run with --home (spar run makes it)`,
@@ -111,7 +111,7 @@ export async function viewHome(options: {
 }
 
 /** Storage says what is wrong with a file; here it becomes something that the user can mend. */
-async function explained<Result>(open: () => Promise<Result>): Promise<Result> {
+async function explained<Result>(open: () => Result | Promise<Result>): Promise<Result> {
   try {
     return await open();
   } catch (error) {

@@ -65,13 +65,19 @@ export function createGateway(
 ): Gateway {
   /** Draws that are being asked for; it is bounded by the records in flight. */
   const underWay = new Map<string, Promise<JournalEntry>>();
+  let isReady = false;
 
   return {
     model: (origin, versions, priority) => ({
       async ask(request, signal) {
         const ids = drawIds({ ...origin, modelVersion: versions[request.role] }, request);
-        const known = journal.find(ids);
-        if (known.includes(null)) await ready(signal);
+        let known = journal.find(ids);
+        if (!isReady && known.includes(null)) {
+          await ready(signal);
+          isReady = true;
+          // Others may have been answered meanwhile.
+          known = journal.find(ids);
+        }
         const fresh = ids.filter((id, index) => !known[index] && !underWay.has(id));
         const role = roles[request.role];
         const lane = laneFor(role, origin.instruction);
@@ -86,7 +92,10 @@ export function createGateway(
           }
         }
         const entries = await Promise.all(
-          ids.map((id, index) => known[index] ?? (underWay.get(id) as Promise<JournalEntry>)),
+          // What is not known is under way, since whatever was neither has just been asked for.
+          ids.map((id, index) =>
+            Promise.resolve(known[index] ?? (underWay.get(id) as Promise<JournalEntry>)),
+          ),
         );
         return {
           choices: entries.map(({ choice }) => choice),

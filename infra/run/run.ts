@@ -147,7 +147,7 @@ export async function run(options: RunOptions): Promise<Summary> {
     }
   };
 
-  let complete = false;
+  let complete = false as boolean;
   const work = async () => {
     await runtime.start();
     await admitAll(options, admission, lanes, ready);

@@ -30,7 +30,7 @@ export const endpointOf = (change: Partial<ResolvedEndpoint> = {}): ResolvedEndp
 });
 
 export async function* chunksOf(lines: Iterable<string>): AsyncGenerator<Uint8Array> {
-  for (const line of lines) yield Buffer.from(`${line}\n`);
+  for (const line of lines) yield await Promise.resolve(Buffer.from(`${line}\n`));
 }
 
 export const sourceOf = (lines: Iterable<string>, name = 'test.jsonl'): Source => ({
