@@ -2,7 +2,7 @@
 export interface Flaw {
   /** The sentence in the response. Whoever reads it sees what is wrong. */
   readonly broken: string;
-  /** Sentences that may take its place. */
+  /** Sentences that may take its place; they share hardly a word with it, so that a word diff can be read. */
   readonly mended: readonly [string, ...string[]];
   /** The requirement, as a judge names it. */
   readonly requirement: string;
@@ -12,73 +12,85 @@ export const flaws: readonly Flaw[] = [
   {
     broken: 'I left out the example, because I could not think of one.',
     mended: [
-      'For example, take a short walk and count what you notice on the way.',
-      'An example: the baker on the corner, who starts every day with the same list.',
+      'For instance, take a walk and count what catches your eye.',
+      'Picture a baker who starts every day with a list.',
     ],
     requirement: 'an example is given',
   },
   {
-    broken: 'This runs on for much longer than I was allowed to write.',
-    mended: ['This keeps to the length that was asked for.', 'I stop within the length allowed.'],
+    broken: 'Sorry, all this runs on for much longer than was allowed.',
+    mended: ['Every word fits within the permitted length.', 'It stays well inside its limit.'],
     requirement: 'the length stays within its limit',
   },
   {
     broken: 'I skipped the last part of the task.',
-    mended: [
-      'The last part of the task is done here as well.',
-      'That also covers the last part of the task.',
-    ],
+    mended: ['Even your final request is met.', 'Nothing that you wanted is missing.'],
     requirement: 'every part of the task is done',
   },
   {
     broken: 'I ignored the format and wrote it as one block.',
-    mended: ['The format is the one that was asked for.', 'It is laid out just as requested.'],
+    mended: [
+      'Its layout follows your request exactly.',
+      'You will find each piece where you expected.',
+    ],
     requirement: 'the requested format is used',
   },
   {
     broken: 'Here I used a word that I was told to avoid.',
-    mended: ['No word that was to be avoided is used.', 'The forbidden words are all avoided.'],
+    mended: ['None of your forbidden expressions appears.', 'All banned terms are absent.'],
     requirement: 'forbidden words are avoided',
   },
   {
-    broken: 'Dunno, the polite tone did not work out, whatever.',
+    broken: 'Dunno, being polite did not work out, whatever.',
     mended: [
-      'I thank you for asking, and I hope that this is of help.',
-      'It was a pleasure to write this for you.',
+      'Thank you for asking; I hope that this is of help.',
+      'It was a pleasure to write these lines for you.',
     ],
     requirement: 'the tone is polite throughout',
   },
   {
-    broken: 'I answered a neighbouring question here, not the one that was asked.',
+    broken: 'I answered some neighbouring question, not yours.',
     mended: [
-      'This answers exactly the question that was asked.',
-      'With this, the question itself is answered.',
+      'With that, exactly what you wanted to know is explained.',
+      'So much for the point that you raised.',
     ],
     requirement: 'the question itself is answered',
   },
   {
-    broken: 'The keyword that had to appear does not appear.',
-    mended: ['Every keyword that had to appear is there.', 'All required keywords are in place.'],
+    broken: 'I forgot the keyword that had to appear.',
+    mended: [
+      'Each term on your list can be found here.',
+      'Everything you wanted mentioned is mentioned.',
+    ],
     requirement: 'the required keywords appear',
   },
   {
-    broken: 'I forgot to say for whom this is written.',
-    mended: ['This is written for the readers that you named.', 'Your readers are addressed here.'],
+    broken: 'I have no idea for whom this is written.',
+    mended: [
+      'Dear readers, you are addressed by name now.',
+      'Your audience gets its own greeting.',
+    ],
     requirement: 'the named readers are addressed',
   },
   {
     broken: 'I made the numbers up.',
-    mended: ['The numbers are those that were given.', 'I used only the numbers from the task.'],
+    mended: [
+      'Only figures from your request are used.',
+      'Each figure can be traced to its source.',
+    ],
     requirement: 'the given numbers are used',
   },
   {
-    broken: 'The order is not the one that was asked for.',
-    mended: ['The points come in the order that was asked for.', 'I kept to the requested order.'],
+    broken: 'I mixed up the order of the points.',
+    mended: [
+      'First things come first, just as you wanted.',
+      'One step leads to another, as requested.',
+    ],
     requirement: 'the requested order is kept',
   },
   {
-    broken: 'There is no ending of the kind that was requested.',
-    mended: ['It ends in the way that was requested.', 'The requested ending follows.'],
+    broken: 'I could not be bothered with the ending that was requested.',
+    mended: ['And so it closes just as you wished.', 'Here it finishes, as you said it should.'],
     requirement: 'the ending is of the requested kind',
   },
 ];
@@ -183,7 +195,7 @@ export const commonWords: ReadonlySet<string> = new Set(
   your below again answer response exactly least using wrap contain contains containing mention including keep avoid
   give first second third last letter letters comma commas paragraph paragraphs bullet points title titles section
   sections keyword keywords phrase phrases instruction instructions requirement requirements lowercase uppercase
-  capital capitals placeholder placeholders brackets markdown separated different following entire reply numbered
+  capital capitals divider smells colours colors placeholder placeholders brackets markdown separated different following entire reply numbered
   anything everything something whether against because should short long
   describe explain compose create summarize summarise suggest recommend compare translate rewrite invent draft outline
   define argue convince imagine pretend prepare plan curious brief friendly formal funny`.split(

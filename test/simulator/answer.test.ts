@@ -34,6 +34,8 @@ const textsOf = (
 const [good = ''] = textsOf([user(question)], 1, { failRate: 0 });
 const [failing = ''] = textsOf([user(question)], 1, { failRate: 1 });
 
+const wordsOf = (text: string): readonly string[] => text.toLowerCase().match(/\p{L}+/gu) ?? [];
+
 describe('roles are told by the marks of the last user message', () => {
   test.each([
     ['no mark', [user('Write a poem.')], 'sample'],
@@ -81,7 +83,13 @@ describe('a response says where it begins and ends, and whether it is good', () 
   test('no flaw reads like something else that is said', () => {
     for (const { broken, mended } of flaws) {
       expect(flaws.filter((flaw) => flaw.broken.includes(broken))).toHaveLength(1);
-      for (const sentence of mended) expect(isGood(`${good}${sentence}`)).toBe(true);
+      for (const sentence of mended) {
+        expect(isGood(good.replace('\n\nThis is the end', ` ${sentence}\n\nThis is the end`))).toBe(
+          true,
+        );
+        // A word diff shows one sentence struck out and another put in, not a patchwork.
+        expect(wordsOf(sentence).filter((word) => wordsOf(broken).includes(word))).toEqual([]);
+      }
     }
   });
 
