@@ -170,17 +170,20 @@ async function runFile(
     });
     view.end();
     notices.end();
-    const exported = await writeExports({
-      home,
-      iteration: settings.iteration,
-      out: flags.out,
-      config,
-      complete: summary.complete,
-    });
+    const exported =
+      summary.admitted === 0
+        ? null
+        : await writeExports({
+            home,
+            iteration: settings.iteration,
+            out: flags.out,
+            config,
+            complete: summary.complete,
+          });
     process.stdout.write(
       flags.json
         ? `${JSON.stringify(summary)}\n`
-        : summaryText(summary, file, flags, exported.folder),
+        : summaryText(summary, file, flags, exported?.folder ?? null),
     );
     if (interrupts.signal) process.exitCode = interrupts.signal === 'SIGINT' ? 130 : 143;
     else if (!summary.complete || summary.admitted === 0) process.exitCode = 1;
@@ -293,7 +296,7 @@ function onInterrupt(
   };
 }
 
-function summaryText(summary: Summary, file: string, flags: Flags, folder: string): string {
+function summaryText(summary: Summary, file: string, flags: Flags, folder: string | null): string {
   const { outcomes, tokens, modelCalls } = summary;
   const calls = Object.values(modelCalls).reduce((sum, count) => sum + count, 0);
   const home = flags.home === '.spar' ? '' : ` --home ${flags.home}`;
@@ -316,7 +319,7 @@ function summaryText(summary: Summary, file: string, flags: Flags, folder: strin
     ...(skipped.length > 0 ? [`  ${skipped.join(', ')}`] : []),
     `  ${calls} model calls, ${short(tokens.prompt)} prompt and ${short(tokens.completion)} generated tokens` +
       (summary.cost === null ? '' : `, cost ${summary.cost.toFixed(2)}`),
-    `  training files: ${folder}`,
+    ...(folder === null ? [] : [`  training files: ${folder}`]),
     ...(summary.deadLetters
       ? [`  ${pc.red(`${summary.deadLetters} dead letters`)}: spar dead-letters list${home}`]
       : []),

@@ -11,10 +11,33 @@ import type { Log } from '../log/log.ts';
 import type { Time } from '../time.ts';
 
 /**
- * Opens the iteration with these settings, or goes on with it if it is open with the same ones.
+ * Whether the iteration is open, with these very settings.
  *
  * @throws UsageError with every difference if it was opened with others
  */
+export async function isOpen(
+  log: Log,
+  serde: Serde,
+  pipeline: string,
+  settings: Settings,
+): Promise<boolean> {
+  const opened = await findIteration(log, serde, pipeline, settings.iteration);
+  if (!opened) return false;
+  const changes = differences(settingsIn(opened), settings);
+  if (opened.rules !== rulesVersion) {
+    changes.push(`rules: version ${opened.rules} when it was opened, ${rulesVersion} now`);
+  }
+  if (changes.length === 0) return true;
+  throw new UsageError(
+    [
+      `iteration ${settings.iteration} was opened in this home with other settings:`,
+      ...changes.map((change) => `  ${change}`),
+      `Go on with the old ones, or open another iteration (--iteration) or home (--home).`,
+    ].join('\n'),
+  );
+}
+
+/** Fixes the settings of a new iteration; from now on they cannot change. */
 export async function openIteration(
   log: Log,
   serde: Serde,
@@ -22,21 +45,6 @@ export async function openIteration(
   settings: Settings,
   time: Time,
 ): Promise<void> {
-  const opened = await findIteration(log, serde, pipeline, settings.iteration);
-  if (opened) {
-    const changes = differences(settingsIn(opened), settings);
-    if (opened.rules !== rulesVersion) {
-      changes.push(`rules: version ${opened.rules} when it was opened, ${rulesVersion} now`);
-    }
-    if (changes.length === 0) return;
-    throw new UsageError(
-      [
-        `iteration ${settings.iteration} was opened in this home with other settings:`,
-        ...changes.map((change) => `  ${change}`),
-        `Go on with the old ones, or open another iteration (--iteration) or home (--home).`,
-      ].join('\n'),
-    );
-  }
   const json = JSON.stringify(settings);
   const manifest: Iteration = {
     id: settings.iteration,

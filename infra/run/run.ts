@@ -13,7 +13,7 @@ import { createContexts } from '../runtime/contexts.ts';
 import { Runtime, type StageStatus } from '../runtime/runtime.ts';
 import type { Time } from '../time.ts';
 import { admit, type Admission } from './admit.ts';
-import { openIteration } from './iteration.ts';
+import { isOpen, openIteration } from './iteration.ts';
 import { openLanes, remarksOn, type Connect, type Lanes } from './lanes.ts';
 import type { ResolvedEndpoint } from '../config/settings.ts';
 import type { Role } from '../../processors/processor.ts';
@@ -63,7 +63,7 @@ export async function run(options: RunOptions): Promise<Summary> {
   const { log, serde, journal, pipeline } = home;
   const startedMs = time.monotonic();
   const { iteration } = settings;
-  await openIteration(log, serde, pipeline, settings, time);
+  const wasOpen = await isOpen(log, serde, pipeline, settings);
 
   const ledger = createLedger(journal);
   const lanes = openLanes(options.endpoints, options.connect, retriesOf(config), time);
@@ -71,17 +71,18 @@ export async function run(options: RunOptions): Promise<Summary> {
   const aborted = new AbortController();
   const fatal = Promise.withResolvers<never>();
   fatal.promise.catch(() => undefined);
-  let said = false;
-  const ready = async () => {
+  const makeReady = async () => {
     try {
-      const readiness = await lanes.ready(aborted.signal);
-      if (!said) for (const one of readiness) remarksOn(one).forEach(options.notice);
-      said = true;
+      for (const one of await lanes.ready(aborted.signal)) remarksOn(one).forEach(options.notice);
+      // Not before the endpoints have answered: a mistyped model must not be what the iteration is fixed to.
+      if (!wasOpen) await openIteration(log, serde, pipeline, settings, time);
     } catch (error) {
       fatal.reject(error);
       throw error;
     }
   };
+  let readying: Promise<void> | null = null;
+  const ready = () => (readying ??= makeReady());
 
   const runtime = new Runtime({
     dataflow,

@@ -2,7 +2,9 @@
  * Does time and memory per instruction stay flat? Streams instructions through the whole dataflow on the embedded
  * log, with a model in the same process that answers at once: one response, one vote, short texts.
  *
- *   node test/bench/growth.ts [--instructions 100000] [--marks 10000,100000]
+ *   node test/bench/growth.ts [--instructions 100000] [--marks 10000,100000] [--stdin]
+ *
+ * With --stdin the instructions are read from standard input instead of being made up.
  *
  * Prints JSON: at each mark the seconds, resident memory and instructions ended; records per second of each stage;
  * bytes on disk per instruction.
@@ -15,12 +17,13 @@ import { openHome } from '../../infra/home/home.ts';
 import { systemTime } from '../../infra/time.ts';
 import type { RunProgress } from '../../infra/run/run.ts';
 import { instantModel } from '../support/model.ts';
-import { configOf, runWith } from '../run/support.ts';
+import { configOf, runWith, sourceOf } from '../run/support.ts';
 
 const { values } = parseArgs({
   options: {
     instructions: { type: 'string', default: '100000' },
     marks: { type: 'string', default: '10000,100000' },
+    stdin: { type: 'boolean', default: false },
   },
 });
 const count = Number(values.instructions);
@@ -41,9 +44,10 @@ try {
   const summary = await runWith(
     home,
     // The bench measures us, not its own book-keeping: calls are not kept.
-    { ...instantModel({ failRate: 0.4, refineRate: 0.4, keepCalls: false }) },
-    lines(),
+    instantModel({ failRate: 0.4, refineRate: 0.4, keepCalls: false }),
+    [],
     {
+      source: values.stdin ? { name: 'standard input', chunks: process.stdin } : sourceOf(lines()),
       config: configOf({ sample: { responses: 1 }, judge: { votes: 1 } }),
       progressMs: 100,
       progress: (progress) => {
@@ -55,6 +59,8 @@ try {
           instructions: progress.tally.ended,
           seconds: progress.seconds,
           rssMb: Math.round(process.memoryUsage.rss() / 1e6),
+          heapMb: Math.round(process.memoryUsage().heapUsed / 1e6),
+          externalMb: Math.round(process.memoryUsage().external / 1e6),
           peakRssMb: Math.round(peak / 1e6),
         });
       },

@@ -208,6 +208,9 @@ describe('what goes wrong', () => {
     const home = await memoryHome();
     await expect(runWith(home, deadModel(), lines(3))).rejects.toThrow(RunError);
     expect(await recordsOf(home, topics.instructions)).toEqual([]);
+    // Nor is the iteration fixed to settings that never worked.
+    const corrected = await runWith(home, model(), lines(3), { config: configOf({ seed: 5 }) });
+    expect(corrected).toMatchObject({ admitted: 3, complete: true });
   });
 
   test('the same id with other content than the home has is refused, with both places', async () => {
