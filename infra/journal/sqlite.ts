@@ -13,7 +13,7 @@ export interface SqliteJournalOptions {
   readonly queueBytes?: number;
   /** Answers that may wait for a flush before it happens at once. Default 1,024. */
   readonly queueWrites?: number;
-  /** SQLite's page cache: ids are random, so every look-up is on another page. Default 64 MiB, in kibibytes. */
+  /** SQLite's page cache: ids are random, so every look-up is on another page. Default 16 MiB, in kibibytes. */
   readonly cacheKiB?: number;
 }
 
@@ -34,7 +34,7 @@ export function openSqliteJournal(options: SqliteJournalOptions): Journal {
     file,
     version: formatVersion,
     create: createTables,
-    cacheKiB: options.cacheKiB ?? 64 * 1024,
+    cacheKiB: options.cacheKiB ?? 16 * 1024,
   });
   const findDraw = database.prepare(
     `SELECT answers.id, draws.position, answers.body
