@@ -1,4 +1,5 @@
 import { pino, type Logger as PinoLogger } from 'pino';
+import { withoutSecrets } from './text.ts';
 
 /** Events are a noun and a past verb (`record.retried`); details are fields beside it. */
 export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error'>;
@@ -12,6 +13,13 @@ export interface LoggerSettings {
 }
 
 export function createLogger({ level, file, secrets }: LoggerSettings): Logger {
+  // A line is JSON, where a quote or a backslash of a key looks different.
+  const spellings = secrets.flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)]);
+  const sink = pino.destination(
+    file === null ? { dest: 2, sync: true } : { dest: file, mkdir: true, sync: true },
+  );
+  // A log line that finds no room on the disk is lost; what it tells of must go on, and says so itself if it cannot.
+  sink.on('error', () => undefined);
   return pino(
     {
       level,
@@ -22,21 +30,11 @@ export function createLogger({ level, file, secrets }: LoggerSettings): Logger {
       },
       hooks: {
         // A key may come back inside an error message of a server, where no path finds it.
-        streamWrite: (line) => withoutSecrets(line, secrets),
+        streamWrite: (line) => withoutSecrets(line, spellings),
       },
     },
-    pino.destination(
-      file === null ? { dest: 2, sync: true } : { dest: file, mkdir: true, sync: true },
-    ),
+    sink,
   );
 }
 
 export const silentLogger: Logger = pino({ level: 'silent' });
-
-/** Secrets shorter than this would censor ordinary words. */
-const shortestSecret = 6;
-
-export const withoutSecrets = (text: string, secrets: readonly string[]): string =>
-  secrets
-    .filter(({ length }) => length >= shortestSecret)
-    .reduce((clean, secret) => clean.replaceAll(secret, '[redacted]'), text);

@@ -5,7 +5,7 @@ import OpenAI, {
   APIUserAbortError,
 } from 'openai';
 import { Agent, fetch as undiciFetch } from 'undici';
-import { oneLine } from '../text.ts';
+import { oneLine, withoutSecrets } from '../text.ts';
 import {
   CallError,
   type Call,
@@ -68,7 +68,7 @@ export function openAiEndpoint(settings: OpenAiSettings): Endpoint & { close(): 
           signal,
           headers: { 'x-spar-role': call.purpose },
         });
-        return readAnswer(answer, call, settings.url);
+        return readAnswer(answer, call, settings);
       } catch (error) {
         throw callError(error, settings, signal);
       }
@@ -92,19 +92,24 @@ export function openAiEndpoint(settings: OpenAiSettings): Endpoint & { close(): 
 }
 
 /** Parses at the edge: the SDK hands on whatever JSON, or text, the server sent. */
-function readAnswer(answer: unknown, call: Call, url: string): CallAnswer {
+function readAnswer(answer: unknown, call: Call, settings: OpenAiSettings): CallAnswer {
+  const { url } = settings;
   if (!isObject(answer)) {
     throw new CallError(
       'unusable',
-      `${url} answered something that is not a chat completion: ${excerpt(answer)}. Is the URL right? It usually ends in /v1.`,
+      `${url} answered something that is not a chat completion: ${excerpt(answer, settings)}. Is the URL right? It usually ends in /v1.`,
     );
   }
   const usage = readUsage(answer['usage']);
   const choices = answer['choices'];
   if (!Array.isArray(choices)) {
-    throw new CallError('unusable', `${url} answered without choices: ${excerpt(answer)}`, {
-      usage,
-    });
+    throw new CallError(
+      'unusable',
+      `${url} answered without choices: ${excerpt(answer, settings)}`,
+      {
+        usage,
+      },
+    );
   }
   if (choices.length !== call.n) {
     throw new CallError(
@@ -115,9 +120,13 @@ function readAnswer(answer: unknown, call: Call, url: string): CallAnswer {
   }
   const read = choices.map((choice: unknown) => readChoice(choice));
   if (read.includes(null)) {
-    throw new CallError('unusable', `${url} answered a choice without text: ${excerpt(answer)}`, {
-      usage,
-    });
+    throw new CallError(
+      'unusable',
+      `${url} answered a choice without text: ${excerpt(answer, settings)}`,
+      {
+        usage,
+      },
+    );
   }
   return { choices: read.filter((choice) => choice !== null), usage };
 }
@@ -165,7 +174,7 @@ function callError(error: unknown, settings: OpenAiSettings, signal: AbortSignal
     });
   }
   if (error instanceof APIConnectionError) {
-    const reason = rootCause(error);
+    const reason = rootCause(error, settings);
     const unreachable =
       /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|CERT|SSL|bad port/i.test(reason);
     return new CallError(
@@ -178,7 +187,7 @@ function callError(error: unknown, settings: OpenAiSettings, signal: AbortSignal
   }
   if (isApiError(error)) {
     const status = typeof error.status === 'number' ? error.status : null;
-    const said = excerpt(error.message);
+    const said = excerpt(error.message, settings);
     if (status === 401 || status === 403) {
       return new CallError(
         'denied',
@@ -220,7 +229,7 @@ function callError(error: unknown, settings: OpenAiSettings, signal: AbortSignal
     return new CallError('unusable', `${url} answered JSON that does not parse`, { cause: error });
   }
   // A body that ends early surfaces as undici's TypeError("terminated").
-  return new CallError('cut', `${url} broke the answer off (${rootCause(error)})`, {
+  return new CallError('cut', `${url} broke the answer off (${rootCause(error, settings)})`, {
     cause: error,
   });
 }
@@ -237,19 +246,25 @@ function retryAfterMs(error: APIError): number | null {
   return Number.isNaN(date) ? null : Math.max(0, date - Date.now());
 }
 
-function rootCause(error: unknown): string {
+function rootCause(error: unknown, settings: OpenAiSettings): string {
   let deepest = error;
   while (deepest instanceof Error && deepest.cause instanceof Error) deepest = deepest.cause;
-  if (!(deepest instanceof Error)) return String(deepest);
+  if (!(deepest instanceof Error)) return excerpt(String(deepest), settings);
   const code = 'code' in deepest ? String(deepest.code) : '';
   return excerpt(
     code && !deepest.message.includes(code) ? `${code} ${deepest.message}` : deepest.message,
+    settings,
   );
 }
 
-/** Servers say hostile things. */
-const excerpt = (value: unknown): string =>
-  oneLine(typeof value === 'string' ? value : JSON.stringify(value));
+/** Servers say hostile things, and some repeat the key that they were sent. */
+const excerpt = (value: unknown, { apiKey }: Pick<OpenAiSettings, 'apiKey'>): string =>
+  oneLine(
+    withoutSecrets(
+      typeof value === 'string' ? value : JSON.stringify(value),
+      apiKey === null ? [] : [apiKey],
+    ),
+  );
 
 /** The SDK's class is generic over `any`; this keeps its fields typed. */
 const isApiError = (error: unknown): error is APIError => error instanceof APIError;

@@ -102,5 +102,6 @@ function delayMs(error: CallError, tries: number, jitter: number, settings: Retr
   const spreadMs = backoffMs * (0.75 + jitter / 2);
   if (error.retryAfterMs === null) return spreadMs;
   // Everyone was told the same time: the spread keeps them from coming back together.
-  return Math.min(settings.maxRetryAfterMs, error.retryAfterMs) + spreadMs * jitter;
+  const wishMs = Math.min(settings.maxRetryAfterMs, Math.max(0, error.retryAfterMs));
+  return wishMs + spreadMs * jitter;
 }
