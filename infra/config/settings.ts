@@ -28,7 +28,8 @@ export function resolveEndpoint(
   config: Config,
   environment: NodeJS.ProcessEnv,
 ): ResolvedEndpoint {
-  const merged: EndpointConfig = { ...config.models.default, ...defined(config.models[role]) };
+  const own = defined(config.models[role]);
+  const merged: EndpointConfig = { ...forRole(config.models.default, own), ...own };
   const { url, model } = merged;
   if (url === undefined || model === undefined) {
     const [what, flag] = url === undefined ? ['URL', '--model-url'] : ['model', '--model'];
@@ -50,19 +51,35 @@ export function resolveEndpoint(
   };
 }
 
+/** What a role takes over from the default: not what another model is called, nor where another key is. */
+function forRole(shared: EndpointConfig, own: Partial<EndpointConfig>): EndpointConfig {
+  const { api_key_env, api_key_file, version, ...rest } = shared;
+  const ownKey = own.api_key_env !== undefined || own.api_key_file !== undefined;
+  return {
+    ...rest,
+    ...(!ownKey && defined({ api_key_env, api_key_file })),
+    ...(own.model === undefined && defined({ version })),
+  };
+}
+
 function keyOf(
   role: Role,
   endpoint: EndpointConfig,
   environment: NodeJS.ProcessEnv,
 ): string | null {
   if (endpoint.api_key_file !== undefined) {
+    let key: string;
     try {
-      return readFileSync(endpoint.api_key_file, 'utf8').trim();
+      key = readFileSync(endpoint.api_key_file, 'utf8').trim();
     } catch (error) {
       throw new UsageError(`the ${role}'s api_key_file cannot be read: ${messageOf(error)}`, {
         cause: error,
       });
     }
+    if (key === '') {
+      throw new UsageError(`the ${role}'s api_key_file ${endpoint.api_key_file} is empty`);
+    }
+    return key;
   }
   if (endpoint.api_key_env !== undefined) {
     const key = environment[endpoint.api_key_env];
@@ -73,7 +90,9 @@ function keyOf(
     }
     return key;
   }
-  return environment['OPENAI_API_KEY'] ?? null;
+  // A variable that is set to nothing is no key.
+  const key = environment['OPENAI_API_KEY'] ?? '';
+  return key === '' ? null : key;
 }
 
 /** Everything semantic, with the prompt templates loaded: what an iteration fixes when it opens. */
