@@ -1,3 +1,4 @@
+import { fullId } from '../../processors/rules/ids.ts';
 import type { Outcome } from '../../schemas/records.ts';
 import { nameOnLog } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
@@ -36,6 +37,8 @@ export function createTallyReader(
     failed: 0,
     stopped: 0,
   };
+  /** Instructions that failed as a whole and have trees since they were retried: no more than dead letters. */
+  const superseded = new Set<string>();
   let admitted = 0;
   let ended = 0;
   let deadLetters = 0;
@@ -47,15 +50,18 @@ export function createTallyReader(
     ended += outcome.trees > 1 ? 1 / outcome.trees : 1;
     if (outcome.revision === 0) return;
     // A retried dead letter: what it ended with before no longer counts.
-    const before = await previousOf(log, serde, record, outcome);
-    if (!before) return;
-    outcomes[before.outcome]--;
-    ended -= before.trees > 1 ? 1 / before.trees : 1;
+    for (const id of replacedBy(outcome)) {
+      const before = superseded.has(id) ? null : await previousOf(log, serde, record, id);
+      if (!before) continue;
+      if (id !== outcome.id) superseded.add(id);
+      outcomes[before.outcome]--;
+      ended -= before.trees > 1 ? 1 / before.trees : 1;
+    }
   };
   const follow = [
     follower(log, nameOnLog(pipeline, topics.instructions), iteration, ({ headers }) => {
-      // A retried dead letter was admitted before.
-      if (headers['revision'] === undefined) admitted++;
+      // A retried dead letter, or a record that was moved to the tail, was admitted before.
+      if (headers['revision'] === undefined && headers['moved'] === undefined) admitted++;
     }),
     follower(log, nameOnLog(pipeline, topics.outcomes), iteration, count),
     follower(log, nameOnLog(pipeline, topics.deadLetters), iteration, () => {
@@ -75,13 +81,17 @@ export function createTallyReader(
   };
 }
 
+/** An instruction that failed before it had trees may have some once it is retried. */
+const replacedBy = ({ id, iteration, instruction_id, tree }: Outcome): readonly string[] =>
+  tree === null ? [id] : [id, fullId(iteration, instruction_id)];
+
 async function previousOf(
   log: Log,
   serde: Serde,
   record: LogRecord,
-  outcome: Outcome,
+  id: string,
 ): Promise<Outcome | null> {
-  const earlier = (await log.ofKey(record.topic, outcome.id)).filter(
+  const earlier = (await log.ofKey(record.topic, id)).filter(
     ({ offset }) => offset < record.offset,
   );
   const last = earlier.at(-1);

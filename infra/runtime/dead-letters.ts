@@ -7,7 +7,7 @@ import { topics } from '../../topology/topics.ts';
 import type { Serde } from '../codec/serde.ts';
 import type { LogRecord, NewRecord } from '../log/log.ts';
 import { oneLine } from '../text.ts';
-import { headersFor, iterationOf } from './headers.ts';
+import { headersFor, iterationOf, revisionOf } from './headers.ts';
 
 interface Failure {
   readonly code: string;
@@ -35,7 +35,7 @@ export function deadLetter(
 ): readonly NewRecord[] {
   const { step, pipeline, serde, name } = where;
   const iteration = iterationOf(record) ?? where.iteration;
-  const revision = Number(record.headers['revision'] ?? 0) || 0;
+  const revision = revisionOf(record);
   const write = (topic: TopicInfo, output: { readonly id: string }): NewRecord => ({
     topic: nameOnLog(pipeline, topic),
     partition: record.partition,

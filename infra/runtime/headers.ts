@@ -4,8 +4,9 @@ import type { LogRecord } from '../log/log.ts';
 
 /**
  * Headers of every record of an iteration: `iteration`, `trace` (32 hex digits, the same for all that comes of one
- * instruction), `order` (its place among the admitted ones, for the call queue), `rules` (their version), and for
- * trees `trees` (how many the instruction has).
+ * instruction), `order` (its place among the admitted ones, for the call queue), `rules` (their version), for
+ * trees `trees` (how many the instruction has), and `revision` for all that comes of a retried dead letter. A
+ * record that was appended again because it held the others up has `moved`; nothing that comes of it has.
  */
 export function headersFor(
   input: LogRecord,
@@ -15,17 +16,25 @@ export function headersFor(
   const { headers } = input;
   const own = headers['iteration'] ?? iteration;
   const trees = (output as { readonly trees?: unknown }).trees;
+  const revision = revisionOf(input);
   return {
     ...(own !== null && { iteration: own }),
     trace: headers['trace'] ?? traceOf(own ?? '', input.key ?? ''),
     order: String(orderOf(input)),
     rules: rulesVersion,
     ...(typeof trees === 'number' && { trees: String(trees) }),
+    ...(revision > 0 && { revision: String(revision) }),
   };
 }
 
 export const iterationOf = ({ headers }: Pick<LogRecord, 'headers'>): string | null =>
   headers['iteration'] ?? null;
+
+/** How often a dead letter was retried before this came of it. */
+export function revisionOf({ headers }: Pick<LogRecord, 'headers'>): number {
+  const revision = Number(headers['revision'] ?? 0);
+  return Number.isSafeInteger(revision) && revision > 0 ? revision : 0;
+}
 
 /** Instructions that were admitted earlier go first within a stage. */
 export function orderOf({ headers, offset }: Pick<LogRecord, 'headers' | 'offset'>): number {

@@ -1,14 +1,16 @@
 import { PermanentError } from '../../processors/processor.ts';
 import type { Step } from '../../topology/topology.ts';
 import { nameOnLog } from '../../topology/topology.ts';
+import { topics } from '../../topology/topics.ts';
 import type { Serde } from '../codec/serde.ts';
 import type { Committed, Log, LogRecord, NewRecord, Subscription } from '../log/log.ts';
 import type { Logger } from '../logger.ts';
+import { StorageError } from '../sqlite.ts';
 import { messageOf, oneLine } from '../text.ts';
 import type { Time } from '../time.ts';
 import type { Contexts } from './contexts.ts';
 import { deadLetter } from './dead-letters.ts';
-import { headersFor, iterationOf } from './headers.ts';
+import { headersFor, iterationOf, revisionOf } from './headers.ts';
 import { Window } from './window.ts';
 
 /** The bounds of one stage, per partition unless it says otherwise. */
@@ -37,6 +39,8 @@ export interface StageOptions {
   /** Lower goes first at the model. */
   readonly rank: number;
   readonly limits: StageLimits;
+  /** Offsets that the window of a partition covers; as many as a commit can remember unless said otherwise. */
+  readonly windowSpan?: number;
   readonly log: Log;
   readonly serde: Serde;
   readonly contexts: Contexts;
@@ -160,6 +164,8 @@ class PartitionRun {
   #gateOpen = false;
   #reading = false;
   #draining = false;
+  /** A commit failed: what it would have published is not, so no later one may say that it is done. */
+  #broken = false;
 
   constructor(
     partition: number,
@@ -172,7 +178,7 @@ class PartitionRun {
     this.#options = options;
     this.#stats = stats;
     this.#subscription = subscription;
-    this.#window = new Window(committed.position, committed.metadata);
+    this.#window = new Window(committed.position, committed.metadata, options.windowSpan);
   }
 
   get inFlight(): number {
@@ -249,6 +255,8 @@ class PartitionRun {
         return this.#encode(outputs, record);
       } catch (error) {
         signal.throwIfAborted();
+        // A full or broken disk is nobody's fault here, and no record may be given up because of it.
+        if (error instanceof StorageError) throw error;
         const permanent = error instanceof PermanentError;
         if (permanent || attempts >= limits.attempts) {
           logger.warn(
@@ -280,6 +288,7 @@ class PartitionRun {
     input: LogRecord,
   ): NewRecord[] {
     const { step, pipeline, serde, iteration } = this.#options;
+    const revision = revisionOf(input);
     return Object.entries(outputs).flatMap(([name, records = []]) => {
       const topic = step.to[name];
       if (!topic) throw new PermanentError('wiring', `${this.#options.name} has no output ${name}`);
@@ -288,12 +297,17 @@ class PartitionRun {
         partition: input.partition,
         key: (record as { readonly id: string }).id,
         headers: headersFor(input, record, iteration),
-        value: serde.encode(topic, record),
+        // Processors know nothing of retried dead letters; of the outcomes of one thing the highest revision counts.
+        value: serde.encode(
+          topic,
+          topic === topics.outcomes && revision > 0 ? { ...(record as object), revision } : record,
+        ),
       }));
     });
   }
 
   #finish(done: Done): void {
+    if (this.#draining || this.#broken) return;
     // An abandoned head was appended again; whatever its first run brings is the second run's to say.
     if (this.#started.get(done.record.offset) !== done.record) return;
     this.#finished.push(done);
@@ -310,6 +324,7 @@ class PartitionRun {
         await this.#commit(this.#finished.splice(0, limits.transactionRecords));
       }
     } catch (error) {
+      this.#broken = true;
       failed(asError(error));
     }
   }
@@ -319,7 +334,7 @@ class PartitionRun {
     for (const { record } of batch) this.#window.finish(record.offset);
     const moved = this.#stuckHead();
     if (moved) {
-      outputs.push(moved);
+      outputs.push({ ...moved, headers: { ...moved.headers, moved: String(moved.offset) } });
       this.#window.finish(moved.offset);
     }
     await this.#subscription().commit(this.#partition, {
@@ -340,8 +355,8 @@ class PartitionRun {
    * transaction. Its run is abandoned, not aborted: the calls that are under way are joined by the second run.
    */
   #stuckHead(): LogRecord | null {
-    const full = this.#window.size > 0.9 * Window.span && this.#window.share > 0.98;
-    return full ? (this.#started.get(this.#window.low) ?? null) : null;
+    const { size, span, share, low } = this.#window;
+    return size > 0.9 * span && share > 0.98 ? (this.#started.get(low) ?? null) : null;
   }
 
   #release(record: LogRecord): void {
@@ -363,7 +378,7 @@ class PartitionRun {
     const room =
       this.inFlight < limits.records * share &&
       this.#bytes < limits.bytes * share &&
-      this.#window.size < Window.span * share;
+      this.#window.size < this.#window.span * share;
     const reading = this.#gateOpen && room;
     if (reading === this.#reading) return;
     this.#reading = reading;

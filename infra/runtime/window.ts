@@ -9,11 +9,14 @@ export class Window {
   /** Offsets that a window may cover: its bitset in base64 stays under Kafka's 4,096 bytes of metadata. */
   static readonly span = 16_384;
 
+  /** Offsets that this one covers. */
+  readonly span: number;
   #low: number;
   #next: number;
   readonly #done = new Set<number>();
 
-  constructor(position: number, metadata: string) {
+  constructor(position: number, metadata: string, span = Window.span) {
+    this.span = span;
     this.#low = position;
     this.#next = position;
     for (const offset of offsetsOf(metadata, position)) this.#done.add(offset);
@@ -35,9 +38,9 @@ export class Window {
     return this.#next - this.#low;
   }
 
-  /** Share of the delivered offsets that are done. */
+  /** Share that is done of the delivered offsets that the window holds: those beyond wait for it to move. */
   get share(): number {
-    return this.size === 0 ? 1 : this.#done.size / this.size;
+    return this.size === 0 ? 1 : this.#done.size / Math.min(this.size, this.span);
   }
 
   isDone(offset: number): boolean {
@@ -46,7 +49,7 @@ export class Window {
 
   /** True if the offset can be remembered as done while `low` stays. */
   holds(offset: number): boolean {
-    return offset < this.#low + Window.span;
+    return offset < this.#low + this.span;
   }
 
   /** Notes that everything below `next` has been delivered, except the offsets of `records`: those are gaps. */
