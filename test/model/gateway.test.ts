@@ -1,0 +1,495 @@
+import { describe, expect, test } from 'vitest';
+import { createMemoryJournal } from '../../infra/journal/memory.ts';
+import type { Journal } from '../../infra/journal/journal.ts';
+import { CallError, type Call, type CallAnswer } from '../../infra/model/endpoint.ts';
+import { createGateway, type Lane, type RoleLanes } from '../../infra/model/gateway.ts';
+import { createLedger } from '../../infra/model/ledger.ts';
+import { retryPolicy } from '../../infra/model/policy.ts';
+import { CallQueue } from '../../infra/model/queue.ts';
+import { PermanentError, type ModelRequest } from '../../processors/processor.ts';
+import { instantTime } from '../support/time.ts';
+import { never } from './support.ts';
+
+const request: ModelRequest = {
+  role: 'judge',
+  messages: [{ role: 'user', content: 'Is it good?' }],
+  sampling: { temperature: 0.7, top_p: 1, max_tokens: 64, stop: [] },
+  draws: { path: '0', round: 0, attempt: 0, count: 3 },
+};
+const draws = (change: Partial<ModelRequest['draws']>): ModelRequest => ({
+  ...request,
+  draws: { ...request.draws, ...change },
+});
+const versions = { actor: 'a@1', judge: 'j@1', refiner: 'r@1' };
+
+/** Says which call and which choice it was; 10 tokens for a prompt, 5 for a choice. */
+const plain = (call: Call, number: number): CallAnswer => ({
+  choices: Array.from({ length: call.n }, (_, index) => ({
+    content: `call ${number} choice ${index}`,
+    reasoning: null,
+    finish_reason: 'stop',
+  })),
+  usage: { prompt_tokens: 10, completion_tokens: 5 * call.n },
+});
+
+type Answer = (call: Call, number: number, signal: AbortSignal) => CallAnswer | Promise<CallAnswer>;
+
+/** A gateway over one scripted endpoint, and all that one may look at. */
+function setup({
+  answer = plain,
+  journal = createMemoryJournal(),
+  lane: change = {},
+  maxInFlight = 100,
+  replicas = 1,
+  price = null,
+  ready = () => Promise.resolve(),
+}: {
+  readonly answer?: Answer;
+  readonly journal?: Journal;
+  readonly lane?: Partial<Lane>;
+  readonly maxInFlight?: number;
+  readonly replicas?: number;
+  readonly price?: RoleLanes['price'];
+  readonly ready?: () => Promise<void>;
+} = {}) {
+  const time = instantTime();
+  const calls: Call[] = [];
+  const asked = new Map<string, Call[]>();
+  const retries = {
+    attempts: 3,
+    firstDelayMs: 1,
+    maxDelayMs: 1,
+    maxRetryAfterMs: 1,
+    downAfter: 100,
+    downFirstDelayMs: 1,
+    downMaxDelayMs: 1,
+  };
+  const lanes = Array.from({ length: replicas }, (_, index): Lane => ({
+    endpoint: {
+      name: `replica ${index}`,
+      models: () => Promise.resolve(null),
+      send: async (call, signal) => {
+        calls.push(call);
+        asked.set(`replica ${index}`, [...(asked.get(`replica ${index}`) ?? []), call]);
+        return answer(call, calls.length, signal);
+      },
+    },
+    queue: new CallQueue(maxInFlight),
+    policy: retryPolicy(retries, time),
+    choicesMax: 128,
+    usageCoversAll: true,
+    ...change,
+  })) as [Lane, ...Lane[]];
+  const role = { lanes, price };
+  const ledger = createLedger(journal);
+  const gateway = createGateway(
+    { actor: role, judge: role, refiner: role },
+    journal,
+    ledger,
+    time,
+    ready,
+  );
+  const modelFor = (instruction: string) =>
+    gateway.model(
+      { pipeline: 'spar', iteration: '1', seed: 0, instruction, stage: 'judge' },
+      versions,
+      { rank: 1, order: 0 },
+    );
+  return { calls, asked, journal, ledger, lanes, modelFor, model: modelFor('i1') };
+}
+
+const textsOf = ({ choices }: { readonly choices: readonly { readonly text: string }[] }) =>
+  choices.map(({ text }) => text);
+
+describe('what has been paid for', () => {
+  test('is not asked for again, by this process or the next', async () => {
+    const { model, calls, journal } = setup();
+    const first = await model.ask(request, never);
+    expect(textsOf(first)).toEqual(['call 1 choice 0', 'call 1 choice 1', 'call 1 choice 2']);
+    expect(await model.ask(request, never)).toEqual(first);
+    expect(calls).toHaveLength(1);
+    const next = setup({ journal, answer: () => Promise.reject(new Error('it was asked')) });
+    expect(await next.model.ask(request, never)).toEqual(first);
+  });
+
+  test('is left out where more draws of the same are wanted', async () => {
+    const { model, calls } = setup();
+    await model.ask(draws({ count: 2 }), never);
+    const more = await model.ask(draws({ count: 5 }), never);
+    expect(calls.map(({ n }) => n)).toEqual([2, 3]);
+    expect(textsOf(more)).toEqual([
+      'call 1 choice 0',
+      'call 1 choice 1',
+      'call 2 choice 0',
+      'call 2 choice 1',
+      'call 2 choice 2',
+    ]);
+    expect(more.spend).toMatchObject({ calls: 2, generations: 5, completion_tokens: 25 });
+  });
+
+  test('needs no endpoint: nobody is even contacted', async () => {
+    const { model, journal } = setup();
+    await model.ask(request, never);
+    const ready = () => Promise.reject(new Error('the endpoint is gone'));
+    const next = setup({ journal, ready });
+    await expect(next.model.ask(request, never)).resolves.toBeDefined();
+    await expect(next.model.ask(draws({ round: 1 }), never)).rejects.toThrow('gone');
+    expect(next.calls).toEqual([]);
+  });
+
+  test('meanwhile, by another who waited for the same endpoint, is not asked for again', async () => {
+    const waiting: (() => void)[] = [];
+    const { model, calls } = setup({
+      ready: () => new Promise<void>((resolve) => waiting.push(resolve)),
+    });
+    const one = model.ask(request, never);
+    const other = model.ask(request, never);
+    waiting[0]?.();
+    await one;
+    waiting[1]?.();
+    expect(await other).toEqual(await one);
+    expect(calls).toHaveLength(1);
+  });
+
+  test.each([
+    ['a vote held again', { round: 1 }],
+    ['a further attempt', { attempt: 1 }],
+    ['another node', { path: '0/r.1' }],
+  ])('%s is another draw, with another seed', async (_name, change) => {
+    const { model, calls } = setup();
+    await model.ask(request, never);
+    await model.ask(draws(change), never);
+    expect(calls).toHaveLength(2);
+    expect(calls[0]?.seed).not.toBe(calls[1]?.seed);
+  });
+});
+
+describe('what is being asked for', () => {
+  test('is joined, also in part', async () => {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    const { model, calls } = setup({
+      answer: async (call, number) => {
+        await promise;
+        return plain(call, number);
+      },
+    });
+    const asks = [
+      model.ask(draws({ count: 2 }), never),
+      model.ask(draws({ count: 2 }), never),
+      model.ask(draws({ count: 3 }), never),
+    ];
+    resolve(undefined);
+    const [two = [], same, three] = (await Promise.all(asks)).map(textsOf);
+    expect(same).toEqual(two);
+    expect(three).toEqual([...two, 'call 2 choice 0']);
+    expect(calls.map(({ n }) => n)).toEqual([2, 1]);
+  });
+
+  test('fails for all who joined, and can be asked for again', async () => {
+    let broken = true;
+    const { model } = setup({
+      answer: (call, number) => {
+        if (broken) throw new CallError('rejected', 'no');
+        return plain(call, number);
+      },
+    });
+    const ended = await Promise.allSettled([model.ask(request, never), model.ask(request, never)]);
+    expect(ended.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    broken = false;
+    await expect(model.ask(request, never)).resolves.toBeDefined();
+  });
+});
+
+describe('nothing is used before it is journaled', () => {
+  /** A journal whose disk fails, or is slow. */
+  const over = (put: Journal['put']): Journal => ({ ...createMemoryJournal(), put });
+
+  test('an answer that could not be kept was never given', async () => {
+    const { model } = setup({ journal: over(() => Promise.reject(new Error('disk full'))) });
+    await expect(model.ask(request, never)).rejects.toThrow('disk full');
+  });
+
+  test('an answer waits for the disk', async () => {
+    const disk = Promise.withResolvers<undefined>();
+    const { model } = setup({ journal: over(() => disk.promise) });
+    let used = false;
+    const asked = model.ask(request, never).then(() => (used = true));
+    for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+    expect(used).toBe(false);
+    disk.resolve(undefined);
+    await asked;
+  });
+
+  test('all choices of an answer are kept in one piece', async () => {
+    const kept: number[] = [];
+    const { model } = setup({
+      journal: over((_iteration, entries) => {
+        kept.push(entries.length);
+        return Promise.resolve();
+      }),
+    });
+    await model.ask(request, never);
+    expect(kept).toEqual([3]);
+  });
+});
+
+describe('an endpoint without n', () => {
+  test('is asked for one choice at a time, for the very same draws', async () => {
+    const { model, calls, journal } = setup({ lane: { choicesMax: 1 } });
+    const { choices, spend } = await model.ask(request, never);
+    expect(calls.map(({ n }) => n)).toEqual([1, 1, 1]);
+    expect(new Set(calls.map(({ seed }) => seed)).size).toBe(3);
+    expect(choices.map(({ text }) => text)).toEqual([
+      'call 1 choice 0',
+      'call 2 choice 0',
+      'call 3 choice 0',
+    ]);
+    expect(spend).toMatchObject({ calls: 3, generations: 3, prompt_tokens: 30 });
+    const together = setup({ journal });
+    expect(textsOf(await together.model.ask(request, never))).toEqual(textsOf({ choices }));
+    expect(together.calls).toEqual([]);
+  });
+
+  test('choices stay in order whichever comes first', async () => {
+    const { model } = setup({
+      lane: { choicesMax: 2 },
+      answer: async (call, number) => {
+        for (let turn = 0; turn < 5 - number; turn++) {
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        return plain(call, number);
+      },
+    });
+    expect(textsOf(await model.ask(draws({ count: 5 }), never))).toEqual([
+      'call 1 choice 0',
+      'call 1 choice 1',
+      'call 2 choice 0',
+      'call 2 choice 1',
+      'call 3 choice 0',
+    ]);
+  });
+
+  test('never has more in flight than its places', async () => {
+    let [now, most] = [0, 0];
+    const { model, modelFor, lanes } = setup({
+      maxInFlight: 4,
+      answer: async (call, number) => {
+        now += call.n;
+        most = Math.max(most, now);
+        await new Promise((resolve) => setImmediate(resolve));
+        now -= call.n;
+        return plain(call, number);
+      },
+    });
+    const others = Array.from({ length: 10 }, (_, index) => modelFor(`other ${index}`));
+    await Promise.all([model, ...others].map((one) => one.ask(draws({ count: 2 }), never)));
+    expect(most).toBe(4);
+    expect(lanes[0].queue.held).toBe(0);
+  });
+});
+
+describe('thoughts', () => {
+  test('are kept apart from the answer, whether the server does it or not', async () => {
+    const contents = ['<think>hm</think>yes', 'no', 'cut</think> perhaps'];
+    const { model } = setup({
+      answer: () => ({
+        choices: contents.map((content, index) => ({
+          content,
+          reasoning: index === 1 ? 'apart' : null,
+          finish_reason: 'stop',
+        })),
+        usage: null,
+      }),
+    });
+    const { choices } = await model.ask(request, never);
+    expect(choices).toEqual([
+      { text: 'yes', reasoning: 'hm', finish_reason: 'stop' },
+      { text: 'no', reasoning: 'apart', finish_reason: 'stop' },
+      { text: ' perhaps', reasoning: 'cut', finish_reason: 'stop' },
+    ]);
+  });
+});
+
+describe('what it cost', () => {
+  const text = (length: number): CallAnswer['choices'][number] => ({
+    content: 'x'.repeat(length),
+    reasoning: null,
+    finish_reason: 'stop',
+  });
+  // The prompt is 11 characters: 3 tokens at four each.
+  test.each<[string, CallAnswer['usage'], boolean, object]>([
+    [
+      'as the server counts it',
+      { prompt_tokens: 100, completion_tokens: 50 },
+      true,
+      { prompt_tokens: 100, completion_tokens: 50, tokens_estimated: false, cost: 0.0002 },
+    ],
+    [
+      'of a server that counts one choice: the others are estimated and marked',
+      { prompt_tokens: 100, completion_tokens: 10 },
+      false,
+      { prompt_tokens: 100, completion_tokens: 30, tokens_estimated: true, cost: 0.00016 },
+    ],
+    [
+      'of a server that counts nothing: estimated and marked',
+      null,
+      true,
+      { prompt_tokens: 3, completion_tokens: 30, tokens_estimated: true, cost: 0.000063 },
+    ],
+  ])('%s', async (_name, usage, usageCoversAll, spend) => {
+    const { model, ledger } = setup({
+      lane: { usageCoversAll },
+      price: { prompt: 1, completion: 2 },
+      answer: () => ({ choices: [text(40), text(40), text(40)], usage }),
+    });
+    const answer = await model.ask(request, never);
+    expect(answer.spend).toMatchObject({ calls: 1, generations: 3, ...spend });
+    expect(ledger.thisRun['cost']).toBeCloseTo(answer.spend.cost ?? -1, 12);
+    expect(ledger.thisRun['tokens.estimated'] ?? 0).toBe(answer.spend.tokens_estimated ? 1 : 0);
+  });
+
+  test('without a price nothing is claimed', async () => {
+    const { model, ledger } = setup();
+    expect((await model.ask(request, never)).spend.cost).toBeNull();
+    expect(ledger.thisRun).not.toHaveProperty('cost');
+  });
+
+  test('the ledger counts calls, generations and tokens by purpose, and outlives the process', async () => {
+    const { model, ledger, journal } = setup();
+    await model.ask(request, never);
+    await model.ask({ ...request, role: 'actor' }, never);
+    await model.ask({ ...request, role: 'refiner', draws: { ...request.draws, count: 1 } }, never);
+    const counted = {
+      'calls.judge': 1,
+      'generations.judge': 3,
+      'calls.sample': 1,
+      'generations.sample': 3,
+      'calls.refine': 1,
+      'generations.refine': 1,
+      'tokens.prompt': 30,
+      'tokens.completion': 35,
+    };
+    expect(ledger.thisRun).toEqual(counted);
+    expect(createLedger(journal).total('1')).toEqual(counted);
+    expect(createLedger(journal).thisRun).toEqual({});
+    expect(ledger.inFlight).toEqual({ probe: 0, sample: 0, judge: 0, refine: 0 });
+  });
+
+  test.each([
+    ['rate-limited', 429, 'retries.429'],
+    ['server-error', 500, 'retries.5xx'],
+    ['timeout', null, 'retries.timeout'],
+    ['cut', null, 'retries.cut'],
+    ['unusable', null, 'retries.unusable'],
+    ['denied', 401, 'retries.down.401'],
+    ['down', null, 'retries.down'],
+  ] as const)('a %s answer is a retry of its own kind', async (kind, status, counter) => {
+    let failures = 2;
+    const { model, ledger } = setup({
+      answer: (call, number) => {
+        if (failures-- > 0) throw new CallError(kind, 'not now', { status });
+        return plain(call, number);
+      },
+    });
+    await model.ask(request, never);
+    expect(ledger.thisRun[counter]).toBe(2);
+    expect(ledger.thisRun['calls.judge']).toBe(1);
+  });
+
+  test('an answer that could not be used was paid for all the same', async () => {
+    let failures = 1;
+    const usage = { prompt_tokens: 7, completion_tokens: 9 };
+    const { model, ledger } = setup({
+      answer: (call, number) => {
+        if (failures-- > 0) throw new CallError('unusable', 'garbage', { usage });
+        return plain(call, number);
+      },
+    });
+    await model.ask(request, never);
+    expect(ledger.thisRun).toMatchObject({ 'tokens.prompt': 17, 'tokens.completion': 24 });
+  });
+
+  test('an attempt after an unusable answer counts as a retry, once', async () => {
+    const { model, ledger } = setup();
+    await model.ask(draws({ attempt: 1 }), never);
+    await model.ask(draws({ attempt: 1 }), never);
+    expect(ledger.thisRun['retries.unusable']).toBe(1);
+  });
+});
+
+describe('what will never succeed', () => {
+  test.each([
+    ['context', 'context'],
+    ['rejected', 'refused'],
+  ] as const)('%s ends the record as %s, and says who was asked', async (kind, code) => {
+    const { model, calls } = setup({
+      answer: () => {
+        throw new CallError(kind, 'the server says no');
+      },
+    });
+    const failure: unknown = await model.ask(request, never).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(PermanentError);
+    expect(failure).toMatchObject({ code, message: 'the server says no (asking the judge)' });
+    expect(calls).toHaveLength(1);
+  });
+
+  test('any other failure may pass: the record is tried again later', async () => {
+    const { model, calls } = setup({
+      answer: () => {
+        throw new CallError('timeout', 'slow');
+      },
+    });
+    const failure: unknown = await model.ask(request, never).catch((error: unknown) => error);
+    expect(failure).not.toBeInstanceOf(PermanentError);
+    expect(calls).toHaveLength(3);
+  });
+});
+
+describe('the limit', () => {
+  test.each([
+    ['429', 'rate-limited', 429, 50],
+    ['503', 'server-error', 503, 50],
+    ['500', 'server-error', 500, 100],
+    ['a timeout', 'timeout', null, 100],
+  ] as const)('after %s is what the server can take', async (_name, kind, status, limit) => {
+    let failures = 1;
+    const { model, lanes } = setup({
+      answer: (call, number) => {
+        if (failures-- > 0) throw new CallError(kind, 'no', { status });
+        return plain(call, number);
+      },
+    });
+    await model.ask(request, never);
+    expect(lanes[0].queue.limit).toBe(limit);
+  });
+});
+
+test('who gives up hears the own reason, and gives the places back', async () => {
+  const { model, lanes } = setup({
+    answer: (_call, _number, signal) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason as Error));
+      }),
+  });
+  const given = new AbortController();
+  const asked = model.ask(request, given.signal);
+  asked.catch(() => undefined);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(lanes[0].queue.held).toBe(3);
+  given.abort(new Error('enough'));
+  await expect(asked).rejects.toThrow('enough');
+  expect(lanes[0].queue.held).toBe(0);
+});
+
+test('all about one instruction goes to the same replica, and others to others', async () => {
+  const { modelFor, asked } = setup({ replicas: 3 });
+  const instructions = Array.from({ length: 30 }, (_, index) => `i${index}`);
+  for (const instruction of instructions) {
+    const before = new Map([...asked].map(([name, calls]) => [name, calls.length]));
+    await modelFor(instruction).ask(request, never);
+    await modelFor(instruction).ask(draws({ round: 1 }), never);
+    const grown = [...asked].filter(([name, calls]) => calls.length > (before.get(name) ?? 0));
+    expect(grown).toHaveLength(1);
+  }
+  expect(asked.size).toBe(3);
+});

@@ -1,0 +1,123 @@
+import { fc, test as property } from '@fast-check/vitest';
+import { describe, expect, test } from 'vitest';
+import { CallQueue } from '../../infra/model/queue.ts';
+
+const never = new AbortController().signal;
+
+/** Asks for a place and notes when it was given. */
+function asker(queue: CallQueue) {
+  const started: string[] = [];
+  const releases = new Map<string, () => void>();
+  return {
+    started,
+    ask: (name: string, rank: number, order: number, places = 1, signal = never) =>
+      queue.acquire(rank, order, places, signal).then((release) => {
+        started.push(name);
+        releases.set(name, release);
+      }),
+    end: async (name: string) => {
+      releases.get(name)?.();
+      await Promise.resolve();
+      await new Promise((resolve) => setImmediate(resolve));
+    },
+  };
+}
+
+describe('the order of calls', () => {
+  test('later stages go first, and within a stage who was admitted first', async () => {
+    const queue = new CallQueue(1);
+    const { ask, end, started } = asker(queue);
+    await ask('running', 9, 0);
+    void ask('sample 1', 4, 1);
+    void ask('judge 2', 3, 2);
+    void ask('evaluate 7', 1, 7);
+    void ask('evaluate 3', 1, 3);
+    for (const name of ['running', 'evaluate 3', 'evaluate 7', 'judge 2']) await end(name);
+    expect(started).toEqual(['running', 'evaluate 3', 'evaluate 7', 'judge 2', 'sample 1']);
+  });
+
+  test('a call with n choices holds n places', async () => {
+    const queue = new CallQueue(6);
+    const { ask, end, started } = asker(queue);
+    await ask('five', 1, 0, 5);
+    void ask('two', 1, 1, 2);
+    void ask('one', 1, 2, 1);
+    await end('nobody');
+    // `one` would fit, but letting it past would starve the wider call.
+    expect(started).toEqual(['five']);
+    expect(queue.held).toBe(5);
+    await end('five');
+    expect(started).toEqual(['five', 'two', 'one']);
+  });
+
+  test('a call wider than the limit has its turn alone', async () => {
+    const queue = new CallQueue(3);
+    const { ask, end, started } = asker(queue);
+    await ask('one', 1, 0);
+    void ask('wide', 1, 1, 50);
+    await end('one');
+    expect(started).toEqual(['one', 'wide']);
+    expect(queue.held).toBe(3);
+  });
+
+  test('who gives up leaves the queue', async () => {
+    const queue = new CallQueue(1);
+    const { ask, end, started } = asker(queue);
+    await ask('running', 1, 0);
+    const given = new AbortController();
+    const asked = ask('impatient', 1, 1, 1, given.signal);
+    void ask('next', 1, 2);
+    given.abort(new Error('enough'));
+    await expect(asked).rejects.toThrow('enough');
+    await end('running');
+    expect(started).toEqual(['running', 'next']);
+    expect(queue.waiting).toBe(0);
+  });
+
+  test('a closed queue starts nothing more', async () => {
+    const queue = new CallQueue(1);
+    const { ask, end, started } = asker(queue);
+    await ask('running', 1, 0);
+    void ask('waiting', 1, 1);
+    queue.close();
+    await end('running');
+    expect(started).toEqual(['running']);
+  });
+});
+
+describe('the limit', () => {
+  test('halves when the server refuses, once for a burst, and grows back with answers', () => {
+    const queue = new CallQueue(64);
+    queue.refused(0);
+    queue.refused(10);
+    expect(queue.limit).toBe(32);
+    queue.refused(2000);
+    expect(queue.limit).toBe(16);
+    for (let answers = 0; answers < 16; answers++) queue.answered();
+    expect(queue.limit).toBe(17);
+    for (let answers = 0; answers < 100_000; answers++) queue.answered();
+    expect(queue.limit).toBe(64);
+    for (let refusals = 0; refusals < 20; refusals++) queue.refused(10_000 * (refusals + 1));
+    expect(queue.limit).toBe(1);
+  });
+});
+
+property.prop([
+  fc.array(
+    fc.record({ rank: fc.integer({ min: 0, max: 5 }), order: fc.integer({ min: 0, max: 50 }) }),
+    { maxLength: 60 },
+  ),
+])('whatever the order of asking, calls start by rank, then by order', async (asked) => {
+  const queue = new CallQueue(1);
+  const { ask, end, started } = asker(queue);
+  await ask('first', 0, 0);
+  for (const [index, { rank, order }] of asked.entries()) {
+    void ask(`${rank}/${order}/${index}`, rank, order);
+  }
+  for (let turn = 0; turn <= asked.length; turn++) await end(started.at(-1) ?? '');
+  const expected = asked
+    .map((one, index) => ({ ...one, index }))
+    .sort((a, b) => a.rank - b.rank || a.order - b.order || a.index - b.index)
+    .map(({ rank, order, index }) => `${rank}/${order}/${index}`);
+  expect(started.slice(1)).toEqual(expected);
+});
