@@ -5,7 +5,7 @@ import type { Settings } from '../../processors/settings.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { resolveEndpoint, roles, settingsOf, type ResolvedEndpoint } from '../config/settings.ts';
-import { RunError, UsageError } from '../errors.ts';
+import { UsageError } from '../errors.ts';
 import { openHome } from '../home/home.ts';
 import type { InputOptions } from '../input/read.ts';
 import { openSource } from '../input/source.ts';
@@ -16,7 +16,6 @@ import { run, type RunProgress } from '../run/run.ts';
 import type { Summary } from '../run/summary.ts';
 import type { Connect } from '../run/lanes.ts';
 import { writeExports } from '../run/write-exports.ts';
-import { StorageError } from '../sqlite.ts';
 import { oneLine } from '../text.ts';
 import { systemTime } from '../time.ts';
 import {
@@ -187,16 +186,8 @@ async function runFile(
     );
     if (interrupts.signal) process.exitCode = interrupts.signal === 'SIGINT' ? 130 : 143;
     else if (!summary.complete || summary.admitted === 0) process.exitCode = 1;
-  } catch (error) {
-    view.end();
-    if (error instanceof StorageError && error.code === 'full') {
-      throw new RunError(
-        `${error.message} Everything up to now is safe: free some space and give the same command again.`,
-        { cause: error },
-      );
-    }
-    throw error;
   } finally {
+    view.end();
     interrupts.end();
     await home.close();
     // An endless standard input would keep the process alive.
