@@ -170,13 +170,14 @@ export function topicsOf(instruction: string): readonly [string, ...string[]] {
 
 const topicsOfResponse = (response: string): readonly [string, ...string[]] => {
   const [, topics] = /^Here is my \p{L}+ answer about (.{1,200}?)\.\n/u.exec(response) ?? [];
-  const [first = 'the question', ...others] = topics?.split(/, | and /) ?? [];
+  // Single words only: a response that somebody made up must not put words into a judge's mouth.
+  const words = topics?.split(/, | and /).filter((topic) => /^[\p{L}\p{M}]+$/u.test(topic)) ?? [];
+  const [first = 'the question', ...others] = words;
   return [first, ...others];
 };
 
-/** A word that came from outside may hold `$&`, so it is put in by a function. */
 const about = (sentence: string, topics: readonly [string, ...string[]], random: Random): string =>
-  sentence.replace('{topic}', () => pick(topics, random));
+  sentence.replace('{topic}', pick(topics, random));
 
 const inWords = (words: readonly string[]): string =>
   words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1) ?? ''}`;
