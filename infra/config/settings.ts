@@ -16,6 +16,8 @@ export interface ResolvedEndpoint {
   readonly apiKey: string | null;
   readonly maxInFlight: number;
   readonly maxChoices: number | null;
+  /** The most that one call will ask for, within `maxChoices`. */
+  readonly choicesWanted: number;
   readonly deadlineMs: number;
   readonly contextTokens: number | null;
   readonly extraBody: Readonly<Record<string, unknown>>;
@@ -44,6 +46,10 @@ export function resolveEndpoint(
     apiKey: keyOf(role, merged, environment),
     maxInFlight: merged.max_in_flight ?? config.limits.max_in_flight,
     maxChoices: merged.max_choices ?? null,
+    choicesWanted: Math.min(
+      merged.max_choices ?? Infinity,
+      Math.max(config.sample.responses, config.judge.votes),
+    ),
     deadlineMs: merged.deadline_ms ?? config.limits.deadline_ms,
     contextTokens: merged.context_tokens ?? null,
     extraBody: merged.extra_body ?? {},

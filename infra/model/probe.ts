@@ -11,6 +11,8 @@ export interface Capabilities {
   /** Whether any usage is reported. */
   readonly usage: boolean;
   readonly context_tokens: number | null;
+  /** The n that was tried: a server may give two choices and refuse five, for want of slots. */
+  readonly choices: number;
   /** Model calls that it took. */
   readonly calls: number;
   readonly generations: number;
@@ -22,15 +24,18 @@ export interface Capabilities {
 const maxTokens = 16;
 
 /**
- * Asks the endpoint a small question with n = 2, and again with n = 1 if that fails.
+ * Asks the endpoint a small question with as many choices as a run will ask for, and with one if that fails.
  *
+ * @param choices the largest n that will be asked for; 2 are tried at the least
  * @throws CallError in one sentence with the remedy if the endpoint cannot be used at all
  */
 export async function probe(
   endpoint: Endpoint,
   model: string,
+  choices: number,
   signal: AbortSignal,
 ): Promise<Capabilities> {
+  const tried = Math.max(2, choices);
   const served = await endpoint.models(signal);
   const context = served?.find(({ id }) => id === model)?.context_tokens ?? null;
   const ask = (n: number): Promise<CallAnswer> =>
@@ -40,7 +45,8 @@ export async function probe(
       return endpoint.send({ ...question, n }, signal);
     });
   try {
-    return { ...read(await ask(2)), context_tokens: context, calls: 1, generations: 2 };
+    const found = read(await ask(tried));
+    return { ...found, context_tokens: context, choices: tried, calls: 1, generations: tried };
   } catch (error) {
     if (!(error instanceof CallError)) throw error;
     // A server that cannot do n says so in its own ways: 400, 422, or fewer choices than asked for.
@@ -50,6 +56,7 @@ export async function probe(
       ...read(single),
       n: error.kind === 'unusable' ? 'ignored' : 'refused',
       context_tokens: context,
+      choices: tried,
       // The one that ignored n was answered, and paid for, too.
       calls: error.usage ? 2 : 1,
       generations: error.usage ? 2 : 1,
@@ -70,12 +77,12 @@ const question: Omit<Call, 'n'> = {
 function read({
   choices,
   usage,
-}: CallAnswer): Omit<Capabilities, 'context_tokens' | 'calls' | 'generations'> {
+}: CallAnswer): Omit<Capabilities, 'context_tokens' | 'choices' | 'calls' | 'generations'> {
   const [first, second] = choices;
   const generated = usage?.completion_tokens ?? 0;
-  // Two answers that were both cut at 16 tokens are 32 tokens; a server that says 16 counts one of them.
-  const bothCut = choices.every(({ finish_reason }) => finish_reason === 'length');
-  const coversAll = !(second && bothCut && generated <= maxTokens);
+  // Answers that were all cut at 16 tokens have 16 each; a server that says less counts one of them.
+  const allCut = choices.every(({ finish_reason }) => finish_reason === 'length');
+  const coversAll = !(second && allCut && generated < choices.length * maxTokens);
   return {
     n: second && isDeepStrictEqual(first, second) ? 'equal' : 'honoured',
     usage: usage !== null,
@@ -105,7 +112,7 @@ export function readCapabilities(json: string | null): Capabilities | null {
   if (json === null) return null;
   try {
     const value = JSON.parse(json) as Partial<Capabilities>;
-    return typeof value.n === 'string' && typeof value.generations === 'number'
+    return typeof value.n === 'string' && typeof value.choices === 'number'
       ? (value as Capabilities)
       : null;
   } catch (error) {

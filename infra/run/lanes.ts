@@ -122,9 +122,11 @@ async function prepare(
   try {
     const stored = readCapabilities(home?.journal.note(note) ?? null);
     const capabilities =
-      stored && (await stillServes(lane.endpoint, model, signal))
+      stored &&
+      stored.choices >= endpoint.choicesWanted &&
+      (await stillServes(lane.endpoint, model, signal))
         ? stored
-        : await probe(lane.endpoint, model, signal);
+        : await probe(lane.endpoint, model, endpoint.choicesWanted, signal);
     const fresh = capabilities !== stored;
     if (fresh && home) {
       const { calls, generations, prompt_tokens, completion_tokens } = capabilities;

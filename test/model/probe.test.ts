@@ -6,7 +6,7 @@ import { clientOf, never, simulatorOf } from './support.ts';
 
 const probed = async (change: Partial<SimulatorSettings>) => {
   const simulator = await simulatorOf(change);
-  return { simulator, found: await probe(clientOf(simulator.url), 'simulated', never) };
+  return { simulator, found: await probe(clientOf(simulator.url), 'simulated', 5, never) };
 };
 
 describe('what is found out about a server', () => {
@@ -20,7 +20,7 @@ describe('what is found out about a server', () => {
         usage_covers_all: true,
         context_tokens: 4096,
         calls: 1,
-        generations: 2,
+        generations: 5,
       },
       'several choices a call, reports usage, context 4096 tokens',
     ],
@@ -78,7 +78,7 @@ describe('a server that cannot be used is one clear sentence', () => {
     ['no such model', { model: 'other' }, 'simulated', /does not know the model "simulated"/],
   ])('%s', async (_name, change, model, words) => {
     const { url } = await simulatorOf(change);
-    const failure: unknown = await probe(clientOf(url), model, never).catch(
+    const failure: unknown = await probe(clientOf(url), model, 5, never).catch(
       (error: unknown) => error,
     );
     expect(failure).toBeInstanceOf(CallError);
@@ -102,9 +102,19 @@ describe('a server of another kind', () => {
     const endpoint = endpointOf(({ n }) =>
       Promise.resolve(answer(Array<string>(n).fill('same'), null)),
     );
-    const found = await probe(endpoint, 'm', never);
+    const found = await probe(endpoint, 'm', 2, never);
     expect(found).toMatchObject({ n: 'equal', context_tokens: null });
     expect(inWords(found)).toContain('a seed makes all choices equal');
+  });
+
+  test('has room for two choices but not for five: it is asked for as many as a run will ask for', async () => {
+    const endpoint = endpointOf(({ n }) =>
+      n > 4
+        ? Promise.reject(new CallError('rejected', 'n exceeds the slots'))
+        : Promise.resolve(answer(Array.from({ length: n }, String), null)),
+    );
+    expect(await probe(endpoint, 'm', 4, never)).toMatchObject({ n: 'honoured', choices: 4 });
+    expect(await probe(endpoint, 'm', 5, never)).toMatchObject({ n: 'refused', choices: 5 });
   });
 
   test('short answers prove nothing about usage, so it is trusted', async () => {
@@ -112,6 +122,7 @@ describe('a server of another kind', () => {
     const found = await probe(
       endpointOf(() => Promise.resolve(answer(['a', 'b'], usage))),
       'm',
+      2,
       never,
     );
     expect(found.usage_covers_all).toBe(true);
@@ -126,9 +137,9 @@ describe('a server of another kind', () => {
           ? Promise.reject(new CallError(kind, 'a bad moment'))
           : Promise.resolve(answer(['a', 'b'], null)),
       );
-      expect(await probe(endpoint, 'm', never)).toMatchObject({ n: 'honoured' });
+      expect(await probe(endpoint, 'm', 2, never)).toMatchObject({ n: 'honoured' });
       failures = 2;
-      await expect(probe(endpoint, 'm', never)).rejects.toMatchObject({ kind });
+      await expect(probe(endpoint, 'm', 2, never)).rejects.toMatchObject({ kind });
     },
   );
 });

@@ -22,6 +22,7 @@ export const endpointOf = (change: Partial<ResolvedEndpoint> = {}): ResolvedEndp
   apiKey: null,
   maxInFlight: 256,
   maxChoices: null,
+  choicesWanted: 5,
   deadlineMs: 60_000,
   contextTokens: null,
   extraBody: {},
