@@ -111,7 +111,12 @@ describe('a server of another kind', () => {
     const endpoint = endpointOf(({ n }) =>
       n > 4
         ? Promise.reject(new CallError('rejected', 'n exceeds the slots'))
-        : Promise.resolve(answer(Array.from({ length: n }, String), null)),
+        : Promise.resolve(
+            answer(
+              Array.from({ length: n }, (_, index) => `answer ${index}`),
+              null,
+            ),
+          ),
     );
     expect(await probe(endpoint, 'm', 4, never)).toMatchObject({ n: 'honoured', choices: 4 });
     expect(await probe(endpoint, 'm', 5, never)).toMatchObject({ n: 'refused', choices: 5 });
