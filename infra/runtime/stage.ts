@@ -311,7 +311,7 @@ class PartitionRun {
     // An abandoned head was appended again; whatever its first run brings is the second run's to say.
     if (this.#started.get(done.record.offset) !== done.record) return;
     this.#finished.push(done);
-    this.#committing ??= this.#commitAll().finally(() => (this.#committing = null));
+    this.#committing ??= this.#commitAll();
   }
 
   async #commitAll(): Promise<void> {
@@ -326,6 +326,9 @@ class PartitionRun {
     } catch (error) {
       this.#broken = true;
       failed(asError(error));
+    } finally {
+      // In the same turn as the last look at what is finished: whatever ends from now on commits for itself.
+      this.#committing = null;
     }
   }
 

@@ -1,0 +1,196 @@
+import { fc, test as property } from '@fast-check/vitest';
+import { describe, expect, test } from 'vitest';
+import type { LogRecord } from '../../infra/log/log.ts';
+import type { Gateway } from '../../infra/model/gateway.ts';
+import { openIteration } from '../../infra/run/iteration.ts';
+import { chanceOf } from '../../infra/runtime/chance.ts';
+import { createContexts } from '../../infra/runtime/contexts.ts';
+import { headersFor, orderOf } from '../../infra/runtime/headers.ts';
+import { PermanentError } from '../../processors/processor.ts';
+import { step } from '../../topology/topology.ts';
+import { topics } from '../../topology/topics.ts';
+import { memoryHome } from '../support/home.ts';
+import { settingsWith } from '../support/script.ts';
+import { instantTime } from '../support/time.ts';
+import { outcome } from './support.ts';
+
+const never = new AbortController().signal;
+
+const record = (
+  headers: Readonly<Record<string, string>>,
+  key: string | null = '1/i1',
+): LogRecord => ({
+  topic: 'spar.responses',
+  partition: 0,
+  offset: 9,
+  timestamp: 0,
+  key,
+  headers,
+  value: new Uint8Array(),
+});
+
+const stage = {
+  name: 'judge',
+  rank: 3,
+  iteration: null,
+  step: step(() => Promise.resolve({}), {
+    from: topics.responses,
+    to: {},
+    tables: {},
+    ends: 'instruction',
+  }),
+};
+
+async function contextsOf(gateway: Partial<Gateway> = {}) {
+  const home = await memoryHome();
+  const time = instantTime();
+  const asked: unknown[] = [];
+  const contexts = createContexts({
+    pipeline: 'spar',
+    log: home.log,
+    serde: home.serde,
+    time,
+    tableWaitMs: 10_000,
+    gateway: {
+      model: (...parameters) => {
+        asked.push(parameters);
+        return { ask: () => Promise.reject(new Error('nobody')) };
+      },
+      ...gateway,
+    },
+  });
+  await openIteration(home.log, home.serde, 'spar', settingsWith({ seed: 5 }), time);
+  return { home, time, contexts, asked };
+}
+
+describe('what a processor may know', () => {
+  test('is the settings of its iteration, and a model that knows whose draws these are', async () => {
+    const { contexts, asked } = await contextsOf();
+    const context = await contexts.of(
+      stage,
+      record({ iteration: '1', order: '4' }),
+      { instruction_id: 'i1' },
+      never,
+    );
+    expect(context.settings).toEqual(settingsWith({ seed: 5 }));
+    expect(asked).toEqual([
+      [
+        { pipeline: 'spar', iteration: '1', seed: 5, instruction: 'i1', stage: 'judge' },
+        { actor: 'actor-1', judge: 'judge-1', refiner: 'refiner-1' },
+        { rank: 3, order: 4 },
+      ],
+    ]);
+    expect(context.chance('which')).toBe(chanceOf(5, '1', '1/i1')('which'));
+  });
+
+  test.each([
+    ['names none', {}, /names no iteration/],
+    ['names one that was never opened', { iteration: '9' }, /"9" was never opened/],
+  ])('is nothing for a record that %s', async (_name, headers, words) => {
+    const { contexts } = await contextsOf();
+    const failure: unknown = await contexts
+      .of(stage, record(headers), {}, never)
+      .catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(PermanentError);
+    expect(failure).toMatchObject({ code: 'no-iteration', message: expect.stringMatching(words) });
+  });
+});
+
+describe('a table', () => {
+  const withTable = {
+    ...stage,
+    step: { ...stage.step, tables: { outcomes: topics.outcomes } },
+  };
+  const tableOf = async () => {
+    const made = await contextsOf();
+    const { tables } = await made.contexts.of(withTable, record({ iteration: '1' }), {}, never);
+    const append = (id: string, cause: string | null = null) =>
+      made.home.log.append([
+        {
+          topic: 'spar.outcomes',
+          partition: 0,
+          key: outcome(id).id,
+          headers: {},
+          value: made.home.serde.encode(topics.outcomes, outcome(id, { cause })),
+        },
+      ]);
+    return { ...made, table: tables['outcomes']!, append };
+  };
+
+  test('finds the latest record of a key', async () => {
+    const { table, append } = await tableOf();
+    expect(await table.find('1/i1')).toBeNull();
+    await append('i1', 'old');
+    await append('i1', 'new');
+    expect(await table.find('1/i1')).toEqual(outcome('i1', { cause: 'new' }));
+  });
+
+  test('waits for a row that is late', async () => {
+    const { table, append, time } = await tableOf();
+    const row = table.wait('1/i1', never);
+    await append('i1');
+    expect(await row).toEqual(outcome('i1'));
+    expect(time.monotonic()).toBeLessThan(10_000);
+  });
+
+  test('does not wait for ever: the record fails with the name of what it lacks', async () => {
+    const { table, time } = await tableOf();
+    await expect(table.wait('1/i1', never)).rejects.toMatchObject({ code: 'no-outcome' });
+    expect(time.monotonic()).toBeGreaterThanOrEqual(10_000);
+    // Looked up seldom while it lasts.
+    expect(time.sleeps.length).toBeLessThan(30);
+  });
+
+  test('is left when the answer is no longer wanted', async () => {
+    const { table } = await tableOf();
+    const given = new AbortController();
+    const row = table.wait('1/i1', given.signal);
+    row.catch(() => undefined);
+    given.abort(new Error('enough'));
+    await expect(row).rejects.toThrow('enough');
+  });
+});
+
+describe('chance', () => {
+  property.prop([fc.integer({ min: 0 }), fc.string(), fc.string(), fc.string()])(
+    'is a fraction that depends on seed, iteration, id and purpose alone',
+    (seed, iteration, id, purpose) => {
+      const fraction = chanceOf(seed, iteration, id)(purpose);
+      expect(fraction).toBeGreaterThanOrEqual(0);
+      expect(fraction).toBeLessThan(1);
+      expect(chanceOf(seed, iteration, id)(purpose)).toBe(fraction);
+    },
+  );
+
+  test.each([
+    ['the seed', chanceOf(2, '1', 'a')('p')],
+    ['the iteration', chanceOf(1, '2', 'a')('p')],
+    ['the id', chanceOf(1, '1', 'b')('p')],
+    ['the purpose', chanceOf(1, '1', 'a')('q')],
+  ])('%s changes it', (_what, fraction) => {
+    expect(fraction).not.toBe(chanceOf(1, '1', 'a')('p'));
+  });
+});
+
+describe('headers', () => {
+  test('the trace is the same for all that comes of one instruction, in this iteration', () => {
+    const first = headersFor(record({}, 'i1'), {}, '1');
+    expect(headersFor(record({}, 'i1'), {}, '1')['trace']).toBe(first['trace']);
+    expect(headersFor(record(first, '1/i1'), {}, null)['trace']).toBe(first['trace']);
+    expect(headersFor(record({}, 'i2'), {}, '1')['trace']).not.toBe(first['trace']);
+    expect(headersFor(record({}, 'i1'), {}, '2')['trace']).not.toBe(first['trace']);
+  });
+
+  test('the number of trees is told where the output has one', () => {
+    expect(headersFor(record({}), { trees: 3 }, '1')).toMatchObject({ trees: '3' });
+    expect(headersFor(record({}), {}, '1')).not.toHaveProperty('trees');
+  });
+
+  test.each([
+    ['as admitted', { order: '12' }, 12],
+    ['without a header: its place in the topic', {}, 9],
+    ['with a hostile one: its place in the topic', { order: '1e99' }, 9],
+  ])('the order, %s', (_name, headers, expected) => {
+    expect(orderOf(record(headers))).toBe(expected);
+  });
+});

@@ -1,0 +1,634 @@
+import { fc, test as property } from '@fast-check/vitest';
+import { describe, expect, test } from 'vitest';
+import { createMemoryJournal } from '../../infra/journal/memory.ts';
+import type { Log, Transaction } from '../../infra/log/log.ts';
+import { createGateway } from '../../infra/model/gateway.ts';
+import { createLedger } from '../../infra/model/ledger.ts';
+import { retryPolicy } from '../../infra/model/policy.ts';
+import { CallQueue } from '../../infra/model/queue.ts';
+import { PermanentError } from '../../processors/processor.ts';
+import type { DeadLetter, Outcome } from '../../schemas/records.ts';
+import { topics } from '../../topology/topics.ts';
+import { memoryHome } from '../support/home.ts';
+import { instantTime } from '../support/time.ts';
+import {
+  append,
+  awhile,
+  committedOf,
+  endedOf,
+  numbered,
+  outcome,
+  recordsOf,
+  script,
+  stageOf,
+  until,
+} from './support.ts';
+
+/** A log whose commits the test sees, holds up or breaks. */
+const committing =
+  (before: (transaction: Transaction) => Promise<void> | void) =>
+  (log: Log): Log => ({
+    ...log,
+    subscribe: async (group, topic, subscriber) => {
+      const subscription = await log.subscribe(group, topic, subscriber);
+      return {
+        ...subscription,
+        commit: async (partition, transaction) => {
+          await before(transaction);
+          await subscription.commit(partition, transaction);
+        },
+      };
+    },
+  });
+
+describe('records finish in any order', () => {
+  test('each is published when it is done, and the position waits for the first', async () => {
+    const { started, process, end } = script();
+    const { home, stage } = await stageOf(process);
+    await append(home, numbered(5));
+    await stage.start();
+    await until(() => expect(started).toEqual(numbered(5)));
+    end('i3');
+    await until(async () => expect(await endedOf(home)).toEqual(['i3']));
+    end('i1');
+    await until(async () => expect(await endedOf(home)).toEqual(['i3', 'i1']));
+    expect(await committedOf(home)).toMatchObject({
+      position: 0,
+      metadata: expect.stringMatching(/./),
+    });
+    end('i0', 'i2', 'i4');
+    await until(async () =>
+      expect(await committedOf(home)).toMatchObject({ position: 5, metadata: '' }),
+    );
+    expect(stage.stats).toEqual({ done: 5, inFlight: 0, deadLetters: 0 });
+  });
+
+  test('after a restart nothing that was done is done again', async () => {
+    const first = script();
+    const { home, stage } = await stageOf(first.process);
+    await append(home, numbered(6));
+    await stage.start();
+    first.end('i1', 'i4');
+    await until(async () => expect(await endedOf(home)).toHaveLength(2));
+    await stage.stop();
+    const second = script();
+    second.end(...numbered(6));
+    const { stage: next } = await stageOf(second.process, { home });
+    await next.start();
+    await until(async () => expect(await committedOf(home)).toMatchObject({ position: 6 }));
+    expect(second.started).toEqual(['i0', 'i2', 'i3', 'i5']);
+    expect([...(await endedOf(home))].sort()).toEqual(numbered(6));
+  });
+
+  property.prop(
+    [
+      fc.shuffledSubarray(numbered(12).map(String), { minLength: 12 }),
+      fc.integer({ min: 0, max: 12 }),
+      fc.integer({ min: 1, max: 5 }),
+    ],
+    { numRuns: 15 },
+  )(
+    'whatever the order and whenever it stops, every record is published once',
+    async (order, stopAfter, transactionRecords) => {
+      const home = await memoryHome();
+      await append(home, numbered(12));
+      const first = script();
+      const { stage } = await stageOf(first.process, { home, limits: { transactionRecords } });
+      await stage.start();
+      for (const id of order.slice(0, stopAfter)) first.end(id);
+      if (stopAfter > 0)
+        await until(async () => expect((await endedOf(home)).length).toBeGreaterThan(0));
+      await stage.stop();
+      const second = script();
+      second.end(...order);
+      const { stage: next } = await stageOf(second.process, {
+        home,
+        limits: { transactionRecords },
+      });
+      await next.start();
+      await until(async () => expect(await committedOf(home)).toMatchObject({ position: 12 }));
+      await next.stop();
+      expect([...(await endedOf(home))].sort()).toEqual([...order].sort());
+    },
+  );
+
+  test('none is forgotten, however soon it ends after the commit that let it start', async () => {
+    for (let turns = 0; turns <= 20; turns++) {
+      const { home, stage } = await stageOf(
+        async ({ id }) => {
+          for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+          return [outcome(id)];
+        },
+        { limits: { records: 10, transactionRecords: 5 } },
+      );
+      await append(home, numbered(15));
+      await stage.start();
+      await until(() => expect(stage.stats.done, `${turns} turns`).toBe(15));
+      await stage.stop();
+    }
+  });
+
+  test('a transaction holds no more records than it may', async () => {
+    const sizes: number[] = [];
+    const { process, end } = script();
+    end(...numbered(10));
+    const { home, stage } = await stageOf(process, {
+      limits: { transactionRecords: 3 },
+      log: committing(({ outputs }) => void sizes.push(outputs.length)),
+    });
+    await append(home, numbered(10));
+    await stage.start();
+    await until(() => expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(10));
+    expect(Math.max(...sizes)).toBe(3);
+  });
+
+  test('outputs go to the partition of their input', async () => {
+    const { process, end } = script();
+    end(...numbered(6));
+    const { home, stage } = await stageOf(process, { partitions: 3 });
+    for (const [index, id] of numbered(6).entries()) {
+      await append(home, [id], { iteration: '1' }, index % 3);
+    }
+    await stage.start();
+    await until(async () => expect(await endedOf(home)).toHaveLength(6));
+    for (const { partition, row } of await recordsOf<Outcome>(home, topics.outcomes)) {
+      expect(partition).toBe(Number(row.instruction_id.slice(1)) % 3);
+    }
+  });
+});
+
+describe('records of the same key', () => {
+  test('wait until the earlier one is committed, so that its outputs can be looked up', async () => {
+    const home = await memoryHome();
+    const seen: number[] = [];
+    const disk = Promise.withResolvers<undefined>();
+    const { stage } = await stageOf(
+      async ({ id }) => {
+        if (id === 'same') seen.push((await endedOf(home)).filter((one) => one === id).length);
+        return [outcome(id)];
+      },
+      { home, log: committing(() => disk.promise) },
+    );
+    await append(home, ['same', 'other', 'same', 'same']);
+    await stage.start();
+    await until(() => expect(seen).toEqual([0]));
+    await awhile();
+    expect(seen).toEqual([0]);
+    expect(stage.stats.inFlight).toBe(4);
+    disk.resolve(undefined);
+    await until(() => expect(stage.stats.done).toBe(4));
+    expect(seen).toEqual([0, 1, 2]);
+  });
+
+  test('do not hold up others', async () => {
+    const { started, process, end } = script();
+    const { home, stage } = await stageOf(process);
+    await append(home, ['same', 'same', 'other']);
+    await stage.start();
+    end('other');
+    await until(async () => expect(await endedOf(home)).toEqual(['other']));
+    expect(started).toEqual(['same', 'other']);
+  });
+});
+
+describe('a record that fails', () => {
+  test('is tried again after waits that double, and then goes on as if nothing had been', async () => {
+    const time = instantTime();
+    let failures = 2;
+    const { home, stage } = await stageOf(
+      async ({ id }) => {
+        await Promise.resolve();
+        if (failures-- > 0) throw new Error('for now');
+        return [outcome(id)];
+      },
+      { time },
+    );
+    await append(home, ['i0']);
+    await stage.start();
+    await until(async () => expect(await endedOf(home)).toEqual(['i0']));
+    expect(time.sleeps.filter((delayMs) => delayMs > 0)).toEqual([10, 20]);
+    expect(await recordsOf(home, topics.deadLetters)).toEqual([]);
+  });
+
+  test.each([
+    ['that may pass, after the last try', new Error('for ever'), 'attempts', 3],
+    ['that never passes, at once', new PermanentError('refused', 'no'), 'refused', 1],
+  ])('%s is a dead letter and an outcome', async (_name, error, cause, attempts) => {
+    let tries = 0;
+    const { home, stage } = await stageOf(() => {
+      tries++;
+      return Promise.reject(error);
+    });
+    await append(home, ['i0']);
+    await stage.start();
+    await until(() => expect(stage.stats.done).toBe(1));
+    expect(tries).toBe(attempts);
+    expect(stage.stats.deadLetters).toBe(1);
+    const [letter] = await recordsOf<DeadLetter>(home, topics.deadLetters);
+    const [input] = await recordsOf(home, topics.instructions);
+    expect(letter?.row).toMatchObject({
+      id: 'instructions/0/0',
+      topic: 'instructions',
+      key: 'i0',
+      headers: '{"iteration":"1"}',
+      stage: 'test',
+      iteration: '1',
+      cause,
+      error: error.message,
+      attempts,
+      revision: 0,
+    });
+    expect(Buffer.from(letter?.row.value ?? [])).toEqual(Buffer.from(input?.value ?? []));
+    const [ended] = await recordsOf<Outcome>(home, topics.outcomes);
+    expect(ended?.row).toEqual(outcome('i0', { outcome: 'failed', cause }));
+    expect(await committedOf(home)).toMatchObject({ position: 1 });
+  });
+
+  test('does not hold up the others', async () => {
+    const { home, stage } = await stageOf(({ id }) =>
+      id === 'i1'
+        ? Promise.reject(new PermanentError('refused', 'no'))
+        : Promise.resolve([outcome(id)]),
+    );
+    await append(home, numbered(3));
+    await stage.start();
+    await until(() => expect(stage.stats.done).toBe(3));
+    expect([...(await endedOf(home))].sort()).toEqual(numbered(3));
+  });
+
+  test('without a key or an iteration leaves the dead letter alone: nobody can tell whose it was', async () => {
+    const { home, stage } = await stageOf(() => Promise.resolve([]));
+    await home.log.append([
+      { topic: 'spar.instructions', partition: 0, key: null, headers: {}, value: Buffer.from('?') },
+    ]);
+    await stage.start();
+    await until(() => expect(stage.stats.done).toBe(1));
+    const letters = await recordsOf<DeadLetter>(home, topics.deadLetters);
+    expect(letters.map(({ row }) => [row.key, row.iteration, row.cause])).toEqual([
+      [null, null, 'decode'],
+    ]);
+    expect(await endedOf(home)).toEqual([]);
+  });
+
+  test('because its output is no such record is a dead letter, not a loop', async () => {
+    const { home, stage } = await stageOf(({ id }) =>
+      Promise.resolve([{ ...outcome(id), trees: 'many' } as never]),
+    );
+    await append(home, ['i0']);
+    await stage.start();
+    await until(() => expect(stage.stats.deadLetters).toBe(1));
+    const [letter] = await recordsOf<DeadLetter>(home, topics.deadLetters);
+    expect(letter?.row).toMatchObject({ cause: 'encode', attempts: 1 });
+  });
+});
+
+describe('intake', () => {
+  test('pauses at so many records in flight, and goes on as they end', async () => {
+    const { started, process, end } = script();
+    const { home, stage } = await stageOf(process, { limits: { records: 10 } });
+    await append(home, numbered(1200));
+    await stage.start();
+    await until(() => expect(started).toHaveLength(10));
+    await awhile();
+    expect(started).toHaveLength(10);
+    // One page of the log was on its way; no second one is read.
+    expect(stage.stats.inFlight).toBe(500);
+    end(...numbered(4));
+    await until(() => expect(started).toHaveLength(14));
+    end(...numbered(1200));
+    await until(() => expect(stage.stats.done).toBe(1200));
+    expect(started).toEqual(numbered(1200));
+  });
+
+  test('pauses at so many bytes', async () => {
+    const { process, end } = script();
+    const { home, stage } = await stageOf(process, { limits: { bytes: 1000 } });
+    await append(home, numbered(1200));
+    await stage.start();
+    await until(() => expect(stage.stats.inFlight).toBe(500));
+    await awhile();
+    expect(stage.stats.inFlight).toBe(500);
+    end(...numbered(1200));
+    await until(() => expect(stage.stats.done).toBe(1200));
+  });
+
+  test('stops behind a closed gate while work in flight goes on', async () => {
+    const { started, process, end } = script();
+    const { home, stage } = await stageOf(process);
+    await append(home, numbered(2));
+    await stage.start();
+    await until(() => expect(started).toHaveLength(2));
+    stage.setGate(false);
+    await append(home, numbered(2, 2));
+    end('i0');
+    await until(async () => expect(await endedOf(home)).toEqual(['i0']));
+    await awhile();
+    expect(started).toHaveLength(2);
+    stage.setGate(true);
+    await until(() => expect(started).toEqual(numbered(4)));
+  });
+
+  test('that was never opened takes nothing', async () => {
+    const { started, process } = script();
+    const { home, stage } = await stageOf(process);
+    stage.setGate(false);
+    await append(home, numbered(2));
+    await stage.start();
+    await awhile();
+    expect(started).toEqual([]);
+    stage.setGate(true);
+    await until(() => expect(started).toEqual(numbered(2)));
+  });
+});
+
+describe('stopping', () => {
+  test('publishes what is finished, ends what is running and leaves it for the next', async () => {
+    const first = script();
+    const disk = Promise.withResolvers<undefined>();
+    const { home, stage, failures } = await stageOf(first.process, {
+      log: committing(() => disk.promise),
+    });
+    await append(home, numbered(3));
+    await stage.start();
+    await until(() => expect(first.started).toHaveLength(3));
+    first.end('i1');
+    await awhile();
+    const stopped = stage.stop();
+    await awhile();
+    expect(first.signals.every(({ aborted }) => aborted)).toBe(true);
+    disk.resolve(undefined);
+    await stopped;
+    expect(await endedOf(home)).toEqual(['i1']);
+    expect(failures).toEqual([]);
+    const second = script();
+    second.end(...numbered(3));
+    const { stage: next } = await stageOf(second.process, { home });
+    await next.start();
+    await until(async () => expect(await committedOf(home)).toMatchObject({ position: 3 }));
+    expect(second.started).toEqual(['i0', 'i2']);
+  });
+
+  test('drops what comes in afterwards: the partition belongs to someone else', async () => {
+    const late = new Map<string, () => void>();
+    const { home, stage, failures } = await stageOf(
+      ({ id }) =>
+        new Promise((resolve) => {
+          late.set(id, () => resolve([outcome(id, { cause: 'late' })]));
+        }),
+    );
+    await append(home, numbered(2));
+    await stage.start();
+    await until(() => expect(late.size).toBe(2));
+    await stage.stop();
+    const second = script();
+    const { stage: next } = await stageOf(second.process, { home });
+    await next.start();
+    for (const come of late.values()) come();
+    await awhile();
+    expect(await endedOf(home)).toEqual([]);
+    expect(failures).toEqual([]);
+    second.end(...numbered(2));
+    await until(async () => expect(await endedOf(home)).toHaveLength(2));
+    const ended = await recordsOf<Outcome>(home, topics.outcomes);
+    expect(ended.map(({ row }) => row.cause)).toEqual([null, null]);
+  });
+
+  test('does not make dead letters of what it ended', async () => {
+    const { process } = script();
+    const { home, stage } = await stageOf(process, { limits: { attempts: 1 } });
+    await append(home, numbered(2));
+    await stage.start();
+    await until(() => expect(stage.stats.inFlight).toBe(2));
+    await stage.stop();
+    await awhile();
+    expect(await recordsOf(home, topics.deadLetters)).toEqual([]);
+  });
+});
+
+describe('a commit that fails', () => {
+  test('ends the stage, and nothing later claims that its records are done', async () => {
+    const first = script();
+    let commits = 0;
+    const { home, stage, failures } = await stageOf(first.process, {
+      log: committing(() => {
+        if (++commits === 1) throw new Error('disk full');
+      }),
+    });
+    await append(home, numbered(3));
+    await stage.start();
+    first.end('i0');
+    await until(() => expect(failures.map(({ message }) => message)).toEqual(['disk full']));
+    // The disk has room again, and another record ends.
+    first.end('i1');
+    await awhile();
+    await stage.stop();
+    expect(await committedOf(home)).toMatchObject({ position: 0, metadata: '' });
+    const second = script();
+    second.end(...numbered(3));
+    const { stage: next } = await stageOf(second.process, { home });
+    await next.start();
+    await until(async () => expect([...(await endedOf(home))].sort()).toEqual(numbered(3)));
+  });
+});
+
+describe('a head that holds everything up', () => {
+  const windowSpan = 100;
+
+  test.each([
+    ['the window is just full', 100],
+    ['more was delivered than the window holds', 150],
+  ])('goes to the tail of its topic when %s', async (_name, count) => {
+    const { started, signals, process, end } = script();
+    const { home, stage } = await stageOf(process, { options: { windowSpan } });
+    await append(home, numbered(count));
+    await stage.start();
+    end(...numbered(count - 1, 1));
+    await until(() => expect(started.filter((id) => id === 'i0')).toHaveLength(2));
+    // Its first run goes on: the calls that are under way are joined, not cut.
+    expect(signals[0]?.aborted).toBe(false);
+    end('i0');
+    await until(async () => expect(await committedOf(home)).toMatchObject({ position: count + 1 }));
+    expect([...(await endedOf(home))].sort()).toEqual([...numbered(count)].sort());
+    const moved = (await recordsOf(home, topics.instructions)).at(-1);
+    expect(moved).toMatchObject({ key: 'i0', headers: { iteration: '1', moved: '0' } });
+    expect(stage.stats.inFlight).toBe(0);
+  });
+
+  test('stays while the window has room', async () => {
+    const { started, process, end } = script();
+    const { home, stage } = await stageOf(process, { options: { windowSpan } });
+    await append(home, numbered(80));
+    await stage.start();
+    end(...numbered(79, 1));
+    await until(() => expect(stage.stats.done).toBe(79));
+    await awhile();
+    expect(started).toHaveLength(80);
+  });
+
+  test('and without a stuck head the window only stops intake', async () => {
+    const { started, process, end } = script();
+    const { home, stage } = await stageOf(process, { options: { windowSpan } });
+    await append(home, numbered(1000));
+    await stage.start();
+    await until(() => expect(started).toHaveLength(100));
+    await awhile();
+    expect(started).toHaveLength(100);
+    end(...numbered(1000));
+    await until(() => expect(stage.stats.done).toBe(1000));
+    expect(started).toEqual(numbered(1000));
+  });
+
+  test('asks the model nothing twice', async () => {
+    const slow = Promise.withResolvers<undefined>();
+    const asked: string[] = [];
+    const time = instantTime();
+    const queue = new CallQueue(1000);
+    const lane = {
+      endpoint: {
+        name: 'scripted',
+        models: () => Promise.resolve(null),
+        send: async ({
+          messages,
+        }: {
+          readonly messages: readonly { readonly content: string }[];
+        }) => {
+          const [{ content } = { content: '' }] = messages;
+          asked.push(content);
+          if (content === 'i0') await slow.promise;
+          return {
+            choices: [{ content: `answer to ${content}`, reasoning: null, finish_reason: 'stop' }],
+            usage: null,
+          };
+        },
+      },
+      queue,
+      policy: retryPolicy(
+        {
+          attempts: 1,
+          firstDelayMs: 1,
+          maxDelayMs: 1,
+          maxRetryAfterMs: 1,
+          downAfter: 10,
+          downFirstDelayMs: 1,
+          downMaxDelayMs: 1,
+        },
+        time,
+      ),
+      choicesMax: 1,
+      usageCoversAll: true,
+    };
+    const role = { lanes: [lane] as const, price: null };
+    const journal = createMemoryJournal();
+    const gateway = createGateway(
+      { actor: role, judge: role, refiner: role },
+      journal,
+      createLedger(journal),
+      time,
+      () => Promise.resolve(),
+    );
+    const { home, stage } = await stageOf(
+      async ({ id }, { model, signal }) => {
+        const { choices } = await model.ask(
+          {
+            role: 'actor',
+            messages: [{ role: 'user', content: id }],
+            sampling: { temperature: 1, top_p: 1, max_tokens: 1, stop: [] },
+            draws: { path: '', round: 0, attempt: 0, count: 1 },
+          },
+          signal,
+        );
+        return [outcome(id, { cause: choices[0]?.text ?? null })];
+      },
+      {
+        options: { windowSpan },
+        contexts: (_stage, record, _input, signal) =>
+          Promise.resolve({
+            signal,
+            model: gateway.model(
+              {
+                pipeline: 'spar',
+                iteration: '1',
+                seed: 0,
+                instruction: record.key ?? '',
+                stage: 'test',
+              },
+              { actor: 'm', judge: 'm', refiner: 'm' },
+              { rank: 1, order: 0 },
+            ),
+          } as never),
+      },
+    );
+    await append(home, numbered(110));
+    await stage.start();
+    await until(() => expect(stage.stats.done).toBe(109));
+    slow.resolve(undefined);
+    await until(async () => expect(await endedOf(home)).toHaveLength(110));
+    expect([...asked].sort()).toEqual([...numbered(110)].sort());
+    expect(queue.held).toBe(0);
+  });
+});
+
+describe('headers', () => {
+  test('carry the iteration, the trace, the order and the version of the rules', async () => {
+    const { process, end } = script();
+    end('i0', 'i1');
+    const { home, stage } = await stageOf(process);
+    await append(home, ['i0']);
+    await append(home, ['i1'], { iteration: '1', trace: 'abc', order: '7' });
+    await stage.start();
+    await until(async () => expect(await endedOf(home)).toHaveLength(2));
+    const [first, second] = await recordsOf(home, topics.outcomes);
+    expect(first?.headers).toEqual({
+      iteration: '1',
+      trace: expect.stringMatching(/^[0-9a-f]{32}$/),
+      order: '0',
+      rules: expect.stringMatching(/./),
+      trees: '0',
+    });
+    expect(second?.headers).toMatchObject({ trace: 'abc', order: '7' });
+  });
+
+  test('a stage of one iteration passes over the records of others, and stamps its own', async () => {
+    const { started, process, end } = script();
+    end(...numbered(3));
+    const { home, stage } = await stageOf(process, { options: { iteration: '1' } });
+    await append(home, ['i0'], { iteration: '2' });
+    await append(home, ['i1'], { iteration: '1' });
+    await append(home, ['i2'], {});
+    await stage.start();
+    await until(async () => expect(await committedOf(home)).toMatchObject({ position: 3 }));
+    expect(started).toEqual(['i1', 'i2']);
+    const ended = await recordsOf(home, topics.outcomes);
+    expect(ended.map(({ headers }) => headers['iteration'])).toEqual(['1', '1']);
+  });
+
+  test('of a retried dead letter: its outcome has the revision, and all that comes of it tells so', async () => {
+    const { home, stage } = await stageOf(({ id }) =>
+      id === 'i0'
+        ? Promise.resolve([outcome('i0')])
+        : Promise.reject(new PermanentError('refused', 'again')),
+    );
+    await append(home, ['i0', 'i1'], { iteration: '1', revision: '2' });
+    await stage.start();
+    await until(() => expect(stage.stats.done).toBe(2));
+    const ended = await recordsOf<Outcome>(home, topics.outcomes);
+    expect(ended.map(({ row, headers }) => [row.revision, headers['revision']])).toEqual([
+      [2, '2'],
+      [2, '2'],
+    ]);
+    const [letter] = await recordsOf<DeadLetter>(home, topics.deadLetters);
+    expect(letter?.row.revision).toBe(2);
+  });
+
+  test.each(['-1', 'soon', '1.5', ''])('a revision of %j is none', async (revision) => {
+    const { process, end } = script();
+    end('i0');
+    const { home, stage } = await stageOf(process);
+    await append(home, ['i0'], { iteration: '1', revision });
+    await stage.start();
+    await until(async () => expect(await endedOf(home)).toHaveLength(1));
+    const [ended] = await recordsOf<Outcome>(home, topics.outcomes);
+    expect(ended?.row.revision).toBe(0);
+    expect(ended?.headers).not.toHaveProperty('revision');
+  });
+});
