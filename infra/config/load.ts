@@ -21,7 +21,7 @@ export interface Override {
 export function loadConfig(file: string | null, overrides: readonly Override[]): Config {
   const lines = new LineCounter();
   const document = file === null ? null : parse(file, lines);
-  const plain: unknown = document?.toJS() ?? {};
+  const plain = plainOf(document, file);
   const base = typeof plain === 'object' && plain !== null && !Array.isArray(plain) ? plain : null;
   if (!base)
     throw new UsageError(`${file ?? ''}:1:1: expected settings by name, such as "seed: 1"`);
@@ -76,6 +76,15 @@ function placeOf(
     return `${file ?? 'config'}:${line}:${col}`;
   }
   return file ?? 'config';
+}
+
+function plainOf(document: Document | null, file: string | null): unknown {
+  try {
+    return document?.toJS() ?? {};
+  } catch (error) {
+    // References are followed only now: to what is nowhere, or so often that they would fill the memory.
+    throw new UsageError(`${file ?? 'config'}: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 interface Placed {
