@@ -149,6 +149,16 @@ describe('an endpoint that is down', () => {
     },
   );
 
+  test('leaves a call all its tries for when it is back', async () => {
+    const down = Array<CallErrorKind>(10).fill('down');
+    const slow = Array<CallErrorKind>(4).fill('timeout');
+    const failing = endpoint([...down, ...slow]);
+    await expect(
+      retryPolicy(settings, clock()).run(failing.attempt, 0, never, noNote),
+    ).resolves.toBe('answer');
+    expect(failing.calls).toBe(15);
+  });
+
   test('is seen as down since the first time, whatever fails afterwards', async () => {
     const time = clock();
     const policy = retryPolicy(settings, time);

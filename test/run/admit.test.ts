@@ -1,0 +1,111 @@
+import { describe, expect, test } from 'vitest';
+import type { InputItem } from '../../infra/input/read.ts';
+import type { Log } from '../../infra/log/log.ts';
+import { admit, type AdmitOptions } from '../../infra/run/admit.ts';
+import { topics } from '../../topology/topics.ts';
+import { instruction, numbered, recordsOf } from '../runtime/support.ts';
+import { memoryHome } from '../support/home.ts';
+import { instantTime } from '../support/time.ts';
+
+const item = (id: string, text?: string): InputItem => ({
+  kind: 'instruction',
+  line: 1,
+  instruction: instruction(id, text),
+});
+
+/** Admits these, and says what became of them. */
+async function admitted(
+  items: readonly InputItem[],
+  change: Partial<AdmitOptions> & { readonly home?: Awaited<ReturnType<typeof memoryHome>> } = {},
+) {
+  const home = change.home ?? (await memoryHome(3));
+  const admission = { taken: 0, admitted: 0, duplicates: 0, rejected: 0 };
+  const messages: string[] = [];
+  let asked = 0;
+  const work = admit(
+    (async function* () {
+      yield* items;
+      await Promise.resolve();
+    })(),
+    {
+      log: home.log,
+      serde: home.serde,
+      pipeline: home.pipeline,
+      iteration: '1',
+      time: instantTime(),
+      limit: null,
+      strict: false,
+      ready: () => {
+        asked++;
+        return Promise.resolve();
+      },
+      contextTokens: () => null,
+      onRejected: (message) => messages.push(message),
+      signal: new AbortController().signal,
+      ...change,
+    },
+    admission,
+  );
+  await work;
+  const records = await recordsOf(home, topics.instructions);
+  return { home, admission, messages, asked, records };
+}
+
+test('an instruction enters the stream once, stamped with its iteration, in a partition of its own', async () => {
+  const { admission, records } = await admitted(numbered(20).map((id) => item(id)));
+  expect(admission).toEqual({ taken: 20, admitted: 20, duplicates: 0, rejected: 0 });
+  expect(records.map(({ key }) => key).sort()).toEqual([...numbered(20)].sort());
+  expect(new Set(records.map(({ partition }) => partition)).size).toBe(3);
+  expect(records.every(({ headers }) => headers['iteration'] === '1')).toBe(true);
+});
+
+test('what the home has already is taken, not admitted again, and no endpoint is asked', async () => {
+  const { home } = await admitted([item('i0')]);
+  const again = await admitted([item('i0')], { home });
+  expect(again.admission).toMatchObject({ taken: 1, admitted: 0 });
+  expect(again.asked).toBe(0);
+  expect(again.records).toHaveLength(1);
+  const other = await admitted([item('i0')], { home, iteration: '2' });
+  expect(other.records.map(({ headers }) => headers['iteration'])).toEqual(['1', '2']);
+});
+
+test('a limit counts what is taken, also what was there', async () => {
+  const { home } = await admitted([item('i0')]);
+  const { admission } = await admitted(
+    numbered(9).map((id) => item(id)),
+    { home, limit: 3 },
+  );
+  expect(admission).toMatchObject({ taken: 3, admitted: 2 });
+});
+
+describe('a prompt over the context', () => {
+  const items = [item('i0', 'x'.repeat(401)), item('i1', 'x'.repeat(400))];
+
+  test('is refused with its place, and the rest goes on', async () => {
+    const { admission, messages } = await admitted(items, { contextTokens: () => 100 });
+    expect(admission).toMatchObject({ taken: 1, admitted: 1, rejected: 1 });
+    expect(messages).toEqual([
+      "test:1: about 101 tokens, over the model's context of 100; shorten it.",
+    ]);
+  });
+
+  test('ends a strict run', async () => {
+    const { admission } = await admitted(items, { contextTokens: () => 100, strict: true });
+    expect(admission).toMatchObject({ taken: 0, rejected: 1 });
+  });
+
+  test('is let through where the context is not known', async () => {
+    expect((await admitted(items)).admission).toMatchObject({ admitted: 2 });
+  });
+});
+
+test('nothing is taken after the stop', async () => {
+  const { admission } = await admitted([item('i0')], { signal: AbortSignal.abort() });
+  expect(admission.taken).toBe(0);
+});
+
+test('a disk that is full ends it: nothing is claimed that is not kept', async () => {
+  const home = await memoryHome();
+  const log: Log = { ...home.log, append: () => Promise.reject(new Error('disk full')) };
+  await expect(admitted([item('i0')], { home, log })).rejects.toThrow('disk full');
+});
