@@ -13,6 +13,8 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/whole/**', 'test/python/**', '**/node_modules/**'],
           testTimeout: 20_000,
+          // On CI the colour library would colour even what no terminal reads.
+          env: { NO_COLOR: '1' },
         },
       },
       {
