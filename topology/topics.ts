@@ -15,6 +15,8 @@ import type {
 import { topic } from './topology.ts';
 
 const eightMiB = 8 * 1024 * 1024;
+/** A dead letter holds the record that died, and says why. */
+const nineMiB = 9 * 1024 * 1024;
 
 /** Every topic of a pipeline. All have the same number of partitions, and it never changes. */
 export const topics = {
@@ -87,7 +89,7 @@ export const topics = {
     schema: 'dead_letter',
     kept: 'forever',
     keyed: true,
-    maxBytes: eightMiB,
+    maxBytes: nineMiB,
     about: 'records that could not be processed, as they came',
   }),
   iterations: topic<Iteration>('iterations', {

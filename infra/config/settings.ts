@@ -57,14 +57,20 @@ export function resolveEndpoint(
   };
 }
 
-/** What a role takes over from the default: not what another model is called, nor where another key is. */
+/**
+ * What a role takes over from the default: never a key for another server, nor what is known of another model, nor
+ * where another key is.
+ */
 function forRole(shared: EndpointConfig, own: Partial<EndpointConfig>): EndpointConfig {
-  const { api_key_env, api_key_file, version, ...rest } = shared;
+  const { api_key_env, api_key_file, version, price, context_tokens, ...rest } = shared;
+  const sameServer = own.url === undefined;
+  const sameModel = sameServer && own.model === undefined;
   const ownKey = own.api_key_env !== undefined || own.api_key_file !== undefined;
   return {
     ...rest,
-    ...(!ownKey && defined({ api_key_env, api_key_file })),
+    ...(sameServer && !ownKey && defined({ api_key_env, api_key_file })),
     ...(own.model === undefined && defined({ version })),
+    ...(sameModel && defined({ price, context_tokens })),
   };
 }
 

@@ -61,6 +61,26 @@ describe('the endpoint of a role', () => {
     });
   });
 
+  test("with a server of its own, is not sent the default's key, nor priced like it", () => {
+    const price = { prompt: 1, completion: 2 };
+    const models = {
+      default: { ...base, api_key_env: 'DEFAULT_KEY', price, context_tokens: 9 },
+      judge: { url: 'http://elsewhere/v1' },
+    };
+    const environment = { DEFAULT_KEY: 'of-the-default' };
+    expect(resolved(models, environment)).toMatchObject({
+      urls: ['http://elsewhere/v1'],
+      apiKey: null,
+      price: null,
+      contextTokens: null,
+    });
+    expect(resolved(models, environment, 'actor')).toMatchObject({
+      apiKey: 'of-the-default',
+      price,
+      contextTokens: 9,
+    });
+  });
+
   test("with a model of its own, is not called by the default's version", () => {
     const models = { default: { ...base, version: 'm-2024' }, judge: { model: 'other' } };
     expect(resolved(models)).toMatchObject({ model: 'other', version: 'other' });
