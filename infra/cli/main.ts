@@ -20,6 +20,20 @@ export async function main(argv: readonly string[]): Promise<void> {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     process.exit(error.code === 'EPIPE' ? 0 : 1);
   });
+  const program = createProgram();
+  try {
+    await program.parseAsync(argv);
+  } catch (error) {
+    process.exitCode = exitCodeOf(error);
+    // Commander has already said what was wrong, or printed the help.
+    if (!(error instanceof CommanderError)) process.stderr.write(`spar: ${messageOf(error)}\n`);
+    if (process.env['SPAR_DEBUG'] && error instanceof Error)
+      process.stderr.write(`${error.stack}\n`);
+  }
+}
+
+/** Every command with its options, as the documents are checked against. */
+export function createProgram(): Command {
   const program = new Command('spar')
     .description(
       'Turns a stream of instructions into preference data that makes a language model follow instructions better.',
@@ -48,16 +62,7 @@ Start here:
   ]) {
     program.addCommand(command.exitOverride());
   }
-  program.exitOverride();
-  try {
-    await program.parseAsync(argv);
-  } catch (error) {
-    process.exitCode = exitCodeOf(error);
-    // Commander has already said what was wrong, or printed the help.
-    if (!(error instanceof CommanderError)) process.stderr.write(`spar: ${messageOf(error)}\n`);
-    if (process.env['SPAR_DEBUG'] && error instanceof Error)
-      process.stderr.write(`${error.stack}\n`);
-  }
+  return program.exitOverride();
 }
 
 function exitCodeOf(error: unknown): number {

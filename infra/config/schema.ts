@@ -12,13 +12,24 @@ const sampling = (defaults: {
   readonly max_tokens: number;
   readonly stop: readonly string[];
 }) => ({
-  temperature: z.number().min(0).max(5).default(defaults.temperature),
-  top_p: z.number().gt(0).max(1).default(defaults.top_p),
-  max_tokens: z.int().min(1).default(defaults.max_tokens),
+  temperature: z
+    .number()
+    .min(0)
+    .max(5)
+    .default(defaults.temperature)
+    .describe('How far draws may stray from the likeliest text.'),
+  top_p: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(defaults.top_p)
+    .describe('Share of the likeliest tokens that are drawn from.'),
+  max_tokens: z.int().min(1).default(defaults.max_tokens).describe('Length of an answer at most.'),
   stop: z
     .array(z.string().min(1))
     .max(16)
-    .default([...defaults.stop]),
+    .default([...defaults.stop])
+    .describe('Texts at which an answer ends.'),
 });
 
 const url = z
@@ -63,7 +74,10 @@ const endpoint = z.strictObject({
     .optional()
     .describe('Merged into every request, such as top_k.'),
   price: z
-    .strictObject({ prompt: z.number().min(0), completion: z.number().min(0) })
+    .strictObject({
+      prompt: z.number().min(0).describe('Of a million prompt tokens.'),
+      completion: z.number().min(0).describe('Of a million generated tokens.'),
+    })
     .optional()
     .describe('Per million tokens, in your currency.'),
 });
@@ -74,26 +88,46 @@ export const configSchema = z.strictObject({
     .regex(/^[a-z0-9][a-z0-9_-]{0,63}$/)
     .default('spar')
     .describe('First part of every topic name.'),
-  mode: z.enum(['faithful']).default('faithful'),
-  seed: z.int().min(0).default(faithful.seed),
+  mode: z
+    .enum(['faithful'])
+    .default('faithful')
+    .describe('The rules to follow: the paper and its code.'),
+  seed: z.int().min(0).default(faithful.seed).describe('Decides every random choice.'),
   models: z
     .strictObject({
       default: endpoint.prefault({}).describe('For every role that does not say otherwise.'),
-      actor: endpoint.prefault({}),
-      judge: endpoint.prefault({}),
-      refiner: endpoint.prefault({}),
+      actor: endpoint
+        .prefault({})
+        .describe('In place of `default` for whoever writes the responses.'),
+      judge: endpoint.prefault({}).describe('In place of `default` for whoever votes.'),
+      refiner: endpoint.prefault({}).describe('In place of `default` for whoever refines.'),
     })
     .prefault({}),
   sample: z
     .strictObject({
-      responses: z.int().min(1).max(1024).default(faithful.sample.responses),
+      responses: z
+        .int()
+        .min(1)
+        .max(1024)
+        .default(faithful.sample.responses)
+        .describe('Responses per instruction.'),
       ...sampling(faithful.sample),
     })
     .prefault({}),
   judge: z
     .strictObject({
-      votes: z.int().min(1).max(1024).default(faithful.judge.votes),
-      rounds: z.int().min(1).max(100).default(faithful.judge.rounds),
+      votes: z
+        .int()
+        .min(1)
+        .max(1024)
+        .default(faithful.judge.votes)
+        .describe('Votes on a response, and on a node in each round.'),
+      rounds: z
+        .int()
+        .min(1)
+        .max(100)
+        .default(faithful.judge.rounds)
+        .describe('Rounds at most for a node whose votes tie.'),
       ...sampling(faithful.judge),
       stop_in_tree: z
         .array(z.string().min(1))
@@ -104,22 +138,67 @@ export const configSchema = z.strictObject({
     .prefault({}),
   refine: z
     .strictObject({
-      tries: z.int().min(1).max(100).default(faithful.refine.tries),
-      calls_per_try: z.int().min(1).max(100).default(faithful.refine.calls_per_try),
+      tries: z
+        .int()
+        .min(1)
+        .max(100)
+        .default(faithful.refine.tries)
+        .describe('Tries of a child; an answer with nothing between its marks ends one.'),
+      calls_per_try: z
+        .int()
+        .min(1)
+        .max(100)
+        .default(faithful.refine.calls_per_try)
+        .describe('Calls of a try; an answer without `[[start]]` uses one up.'),
       ...sampling(faithful.refine),
     })
     .prefault({}),
   search: z
     .strictObject({
-      strategy: z.enum(['breadth-first', 'depth-first']).default(faithful.search.strategy),
-      branch: z.int().min(1).max(100).default(faithful.search.branch),
-      keep: z.int().min(1).max(100).default(faithful.search.keep),
-      depth: z.int().min(1).max(100).default(faithful.search.depth),
-      gate: z.number().min(0).lt(1).default(faithful.search.gate),
-      max_nodes: z.int().min(1).max(100_000).default(faithful.search.max_nodes),
+      strategy: z
+        .enum(['breadth-first', 'depth-first'])
+        .default(faithful.search.strategy)
+        .describe('A whole level at once, or one node and then its best child.'),
+      branch: z
+        .int()
+        .min(1)
+        .max(100)
+        .default(faithful.search.branch)
+        .describe('Refinements of each node.'),
+      keep: z
+        .int()
+        .min(1)
+        .max(100)
+        .default(faithful.search.keep)
+        .describe(
+          'Nodes that are refined further: of a level, or of one node, never more than `branch`.',
+        ),
+      depth: z
+        .int()
+        .min(1)
+        .max(100)
+        .default(faithful.search.depth)
+        .describe('Levels of refinements at most.'),
+      gate: z
+        .number()
+        .min(0)
+        .lt(1)
+        .default(faithful.search.gate)
+        .describe('A node is accepted if its share of yes is greater.'),
+      max_nodes: z
+        .int()
+        .min(1)
+        .max(100_000)
+        .default(faithful.search.max_nodes)
+        .describe('Children with a value after which a tree is not refined further.'),
     })
     .prefault({}),
-  negatives_per_instruction: z.int().min(1).max(1024).default(faithful.negatives_per_instruction),
+  negatives_per_instruction: z
+    .int()
+    .min(1)
+    .max(1024)
+    .default(faithful.negatives_per_instruction)
+    .describe('Failed responses of an instruction that get a tree, at most.'),
   prompts: z
     .strictObject({
       judge: z.string().min(1).optional().describe('A file in place of our judge prompt.'),
@@ -156,7 +235,12 @@ export const configSchema = z.strictObject({
         .max(10_000)
         .default(20)
         .describe('How long finished work waits for company in its transaction.'),
-      transaction_records: z.int().min(1).max(10_000).default(500),
+      transaction_records: z
+        .int()
+        .min(1)
+        .max(10_000)
+        .default(500)
+        .describe('Records finished in one transaction at most.'),
       table_wait_ms: z
         .int()
         .min(1)
@@ -185,8 +269,12 @@ export const configSchema = z.strictObject({
   retries: z
     .strictObject({
       attempts: z.int().min(1).max(1000).default(8).describe('Tries of one model call.'),
-      first_delay_ms: z.int().min(0).default(500),
-      max_delay_ms: z.int().min(0).default(30_000),
+      first_delay_ms: z
+        .int()
+        .min(0)
+        .default(500)
+        .describe('Wait before the second try; it doubles with each further one.'),
+      max_delay_ms: z.int().min(0).default(30_000).describe('The longest wait between two tries.'),
       max_retry_after_ms: z
         .int()
         .min(0)
@@ -210,7 +298,8 @@ export const configSchema = z.strictObject({
       formats: z
         .array(z.enum(['llamafactory', 'trl']))
         .min(1)
-        .default([...exports.formats]),
+        .default([...exports.formats])
+        .describe('Whose loaders the files are for.'),
       max_pairs: z
         .int()
         .min(1)
@@ -219,11 +308,31 @@ export const configSchema = z.strictObject({
         .describe('Preference pairs at most, chosen by seed; null for all.'),
       caps: z
         .strictObject({
-          refine: z.int().min(0).default(exports.caps.refine),
-          above: z.int().min(0).default(exports.caps.above),
-          below: z.int().min(0).default(exports.caps.below),
-          fail: z.int().min(0).default(exports.caps.fail),
-          pass: z.int().min(0).default(exports.caps.pass),
+          refine: z
+            .int()
+            .min(0)
+            .default(exports.caps.refine)
+            .describe('How accepted nodes were refined.'),
+          above: z
+            .int()
+            .min(0)
+            .default(exports.caps.above)
+            .describe('Critiques of nodes that most votes, but not all, passed.'),
+          below: z
+            .int()
+            .min(0)
+            .default(exports.caps.below)
+            .describe('Critiques of nodes that most votes, but not all, failed.'),
+          fail: z
+            .int()
+            .min(0)
+            .default(exports.caps.fail)
+            .describe('Critiques of responses that most votes, but not all, failed.'),
+          pass: z
+            .int()
+            .min(0)
+            .default(exports.caps.pass)
+            .describe('Critiques of responses that most votes, but not all, passed.'),
         })
         .prefault({})
         .describe('Rows of each refiner set at most.'),
@@ -245,7 +354,10 @@ export const configSchema = z.strictObject({
         .describe("LLaMA-Factory's name of that model's chat template."),
     })
     .prefault({}),
-  log_level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  log_level: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
+    .default('info')
+    .describe('From which level on `spar.log` keeps events.'),
 });
 
 export type Config = z.output<typeof configSchema>;
