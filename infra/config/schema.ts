@@ -56,14 +56,25 @@ const endpoint = z.strictObject({
     ),
   api_key_env: z.string().min(1).optional().describe('Environment variable that holds the key.'),
   api_key_file: z.string().min(1).optional().describe('File that holds the key.'),
-  max_in_flight: z.int().min(1).max(100_000).optional().describe('Generations in flight at most.'),
+  max_in_flight: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .optional()
+    .describe('Generations in flight at most; `limits.max_in_flight` unless given.'),
   max_choices: z
     .int()
     .min(1)
     .max(1024)
     .optional()
-    .describe('Choices asked for in one request at most.'),
-  deadline_ms: z.int().min(1).optional().describe('How long one call may take.'),
+    .describe(
+      'Choices asked for in one request at most; as many as there are to ask for unless given.',
+    ),
+  deadline_ms: z
+    .int()
+    .min(1)
+    .optional()
+    .describe('How long one call may take; `limits.deadline_ms` unless given.'),
   context_tokens: z
     .int()
     .min(1)
@@ -158,7 +169,7 @@ export const configSchema = z.strictObject({
       strategy: z
         .enum(['breadth-first', 'depth-first'])
         .default(faithful.search.strategy)
-        .describe('A whole level at once, or one node and then its best child.'),
+        .describe('Refine a whole level at once, or a node and then its best child.'),
       branch: z
         .int()
         .min(1)
