@@ -135,4 +135,5 @@ const heading = (title: string, text: string): string => `\n${pc.bold(pc.cyan(ti
 const command = (args: readonly string[]): string =>
   `\n  ${pc.dim('$')} npm run --silent spar -- ${args.join(' ')}\n\n`;
 
+// Last, since what is above must exist when it starts.
 await demo();
