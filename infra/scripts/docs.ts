@@ -123,9 +123,11 @@ function modelsSection({ properties = {} }: Schema): string {
     ['default', ...Object.keys(roles)]
       .map((role) => `- \`models.${role}\`: ${properties[role]?.description ?? ''}`)
       .join('\n'),
-    'Of a role that names another `model`, the `version` of the default does not count; of one that names another ' +
-      'key, neither does its key. A key in `api_key_file` goes before one in `api_key_env`, that before ' +
-      '`OPENAI_API_KEY`; servers without keys need none.',
+    'What belongs to another server or model is not taken over. A role with a `url` of its own gets no key of the ' +
+      "default, and one that names another key does not either; one with another `model` not the default's " +
+      '`version`; one with either neither `price` nor `context_tokens`. A key in `api_key_file` goes before one in ' +
+      '`api_key_env`, that before `OPENAI_API_KEY`, which every role without a key of its own sends; servers ' +
+      'without keys need none.',
     settingsTable(leaves(['models', 'default'], shared)),
     '`extra_body` and `max_choices` are free, but other answers come with other values: change them together with ' +
       'the iteration if you want to compare.',
