@@ -9,10 +9,11 @@ import type { PreferencePair } from '../../schemas/records.ts';
 import { nameOnLog } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import { main } from '../cli/main.ts';
-import { print } from '../cli/output.ts';
+import { indented, print } from '../cli/output.ts';
 import { decoded, newestFirst, withView } from '../cli/view.ts';
 import { startSimulator } from '../simulator/server.ts';
 import type { SimulatorSettings } from '../simulator/settings.ts';
+import { manyLines } from '../text.ts';
 
 /** As slow as a small model on one GPU seems to be, so that there is something to watch. */
 const model: Partial<SimulatorSettings> = {
@@ -57,10 +58,15 @@ async function demo(): Promise<void> {
   const look = ['--home', home];
   await print(
     heading(
-      'One pair, and where it comes from',
-      `The judge failed a response; every vote and critique is kept. The way to the refinement that passed stands
-under "path", and below it both sides as one text: the words that were taken out, and those put in instead.
-So the two sides differ where it matters, and hardly anywhere else.`,
+      'What the judge says of a response that fails',
+      `${shown.rejected_no} of its votes on this one end like this. Every vote is kept, with its critique:`,
+    ) + `\n${indented(manyLines(shown.rejected_critique))}\n`,
+  );
+  await print(
+    heading(
+      'The pair that came of it',
+      `The way to the refinement that passed stands under "path", and below it both sides as one text: the words that
+were taken out, and those put in instead. The two sides differ where it matters, and hardly anywhere else.`,
     ) + command(['pair', shown.id, ...look]),
   );
   await spar(['pair', shown.id, ...look, '--pipeline', pipeline]);
@@ -75,10 +81,16 @@ Breadth-first by the paper's numbers: 3 children a node, the best 2 of a level a
   await print(next());
 }
 
-/** Commander keeps values from one call to the next nowhere: `main` builds the command anew. */
-const spar = (args: readonly string[]): Promise<void> => main([process.execPath, 'spar', ...args]);
+/** The command in this process, which can be called again: `main` builds its parser anew each time. */
+async function spar(args: readonly string[]): Promise<void> {
+  await print('\n');
+  await main([process.execPath, 'spar', ...args]);
+}
 
-/** A pair whose tree is deep enough to show a search and small enough to fit on a screen: always the same one. */
+/**
+ * A pair whose tree shows a search and fits on a screen: two levels, with a first step that was better but not yet
+ * good enough. Always the same one, whatever came in last.
+ */
 async function instructive(): Promise<PreferencePair | null> {
   const pairs = await withView({ home, pipeline }, (view) =>
     Array.fromAsync(newestFirst(view.log, nameOnLog(pipeline, topics.pairs)), (record) =>
@@ -88,12 +100,15 @@ async function instructive(): Promise<PreferencePair | null> {
   const [first] = pairs.toSorted(
     (one, other) =>
       Number(other.depth === 2) - Number(one.depth === 2) ||
+      firstStep(other) - firstStep(one) ||
       one.evaluated - other.evaluated ||
       sizeOf(one) - sizeOf(other) ||
       (one.id < other.id ? -1 : 1),
   );
   return first ?? null;
 }
+
+const firstStep = ({ path }: PreferencePair): number => path[1]?.value ?? 0;
 
 const sizeOf = ({ messages, chosen }: PreferencePair): number =>
   chosen.length + messages.reduce((sum, { content }) => sum + content.length, 0);
@@ -118,11 +133,7 @@ const next = (): string =>
   ) +
   [
     'Your own model, on any OpenAI-compatible server such as vLLM or SGLang:',
-    command(
-      'run examples/instructions.jsonl --model-url http://localhost:8000/v1 --model NAME'.split(
-        ' ',
-      ),
-    ),
+    command(['run', instructions, '--model-url', 'http://localhost:8000/v1', '--model', 'NAME']),
     'Stop that whenever you like: the same command goes on, and nothing is paid for twice.',
     '',
     'Every step is a topic that can be read; this prints all pairs of the demo:',
@@ -133,7 +144,7 @@ const heading = (title: string, text: string): string => `\n${pc.bold(pc.cyan(ti
 
 /** How it is typed in a checkout, where no `spar` is installed. */
 const command = (args: readonly string[]): string =>
-  `\n  ${pc.dim('$')} npm run --silent spar -- ${args.join(' ')}\n\n`;
+  `\n  ${pc.dim('$')} npm run --silent spar -- ${args.join(' ')}\n`;
 
 // Last, since what is above must exist when it starts.
 await demo();
