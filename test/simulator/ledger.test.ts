@@ -55,6 +55,13 @@ describe('the ledger', () => {
     });
   });
 
+  test('beyond its bound an id is forgotten, the oldest first: its next request is a first one', () => {
+    const ledger = new Ledger(2);
+    for (const id of 'abc') ledger.ended(ledger.asked(requestOf(id)).call, 'answered');
+    expect(ledger.asked(requestOf('c'))).toMatchObject({ before: 1, call: { repeated: true } });
+    expect(ledger.asked(requestOf('a'))).toMatchObject({ before: 0, call: { repeated: false } });
+  });
+
   test('beyond its bound the oldest calls are dropped, and it says so; the sums stay', () => {
     const ledger = new Ledger(3);
     for (const id of 'abcdefgh') ledger.ended(ledger.asked(requestOf(id)).call, 'answered');
