@@ -20,6 +20,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     process.exit(error.code === 'EPIPE' ? 0 : 1);
   });
+  // Whoever closes standard error loses what is said there, and nothing else.
+  process.stderr.on('error', () => undefined);
   const program = createProgram();
   try {
     await program.parseAsync(argv);

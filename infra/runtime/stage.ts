@@ -339,6 +339,8 @@ class PartitionRun {
     if (moved) {
       outputs.push({ ...moved, headers: { ...moved.headers, moved: String(moved.offset) } });
       this.#window.finish(moved.offset);
+      // Before the commit, not after it: a first run that ends meanwhile would be published beside the second.
+      this.#started.delete(moved.offset);
     }
     await this.#subscription().commit(this.#partition, {
       outputs,
@@ -359,7 +361,10 @@ class PartitionRun {
    */
   #stuckHead(): LogRecord | null {
     const { size, span, share, low } = this.#window;
-    return size > 0.9 * span && share > 0.98 ? (this.#started.get(low) ?? null) : null;
+    if (size <= 0.9 * span || share <= 0.98) return null;
+    // One that has ended meanwhile holds nothing up: its turn to be committed comes next.
+    if (this.#finished.some(({ record }) => record.offset === low)) return null;
+    return this.#started.get(low) ?? null;
   }
 
   #release(record: LogRecord): void {
