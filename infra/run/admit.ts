@@ -1,3 +1,4 @@
+import { PermanentError } from '../../processors/processor.ts';
 import type { Instruction } from '../../schemas/records.ts';
 import { nameOnLog } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
@@ -85,6 +86,12 @@ export async function admit(
         if (strict) break;
         continue;
       }
+      const value = encoded({ ...instruction, added_at: time.wall() }, serde);
+      if (typeof value === 'string') {
+        reject(value);
+        if (strict) break;
+        continue;
+      }
       admission.admitted++;
       const appended = log.append([
         {
@@ -92,7 +99,7 @@ export async function admit(
           partition: shareOf(instruction.id, log.partitions),
           key: instruction.id,
           headers: { iteration },
-          value: serde.encode(topics.instructions, { ...instruction, added_at: time.wall() }),
+          value,
         },
       ]);
       underWay.add(appended);
@@ -107,6 +114,16 @@ export async function admit(
     if (limit !== null && admission.taken >= limit) break;
   }
   await Promise.all(underWay);
+}
+
+/** The record's bytes, or a sentence if it is no record that the topic takes, such as one that is too large. */
+function encoded(instruction: Instruction, serde: Serde): Uint8Array | string {
+  try {
+    return serde.encode(topics.instructions, instruction);
+  } catch (error) {
+    if (!(error instanceof PermanentError)) throw error;
+    return `${instruction.source}:${instruction.source_line}: ${error.message}; shorten it.`;
+  }
 }
 
 /** Four characters a token is less than tokenizers make of it: only what is surely too long is refused. */

@@ -224,6 +224,17 @@ describe('what goes wrong', () => {
     expect(notices.join()).toMatch(/test\.jsonl:1: .*"i1" with other content, from test\.jsonl:2/);
   });
 
+  test('a line that the log cannot hold costs only itself', async () => {
+    const home = await memoryHome();
+    const notices: string[] = [];
+    const huge = JSON.stringify({ id: 'huge', prompt: 'x'.repeat(1_048_540) });
+    const summary = await runWith(home, model(), [huge, ...lines(2)], {
+      notice: (message) => notices.push(message),
+    });
+    expect(summary).toMatchObject({ rejected: 1, admitted: 2, complete: true });
+    expect(notices.join()).toMatch(/^test\.jsonl:1: .*bytes.*shorten it/);
+  });
+
   test('strict stops at the first bad line', async () => {
     const home = await memoryHome();
     const summary = await runWith(home, model(), [...lines(2), '{"prompt":', ...lines(3, 2)], {
