@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import pc from 'picocolors';
+import { outcomeCounts } from '../run/summary.ts';
 import type { Iteration } from '../../schemas/records.ts';
 import { RunError } from '../errors.ts';
 import { oneLine } from '../text.ts';
@@ -67,14 +68,7 @@ function statusJson({ mode, seed, rules }: Iteration, standing: Standing): objec
     complete,
     admitted,
     ended,
-    outcomes: {
-      paired: outcomes.paired,
-      allPassed: outcomes['all-passed'],
-      undecided: outcomes.undecided,
-      exhausted: outcomes.exhausted,
-      failed: outcomes.failed,
-      stopped: outcomes.stopped,
-    },
+    outcomes: outcomeCounts(outcomes),
     pairs: outcomes.paired,
     deadLetters,
     acceptanceRate: acceptanceRate(standing),

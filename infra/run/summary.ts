@@ -65,6 +65,16 @@ export function countsOf(counters: Readonly<Record<string, number>>): Counts {
   };
 }
 
+/** The outcomes under the names that machines read. */
+export const outcomeCounts = (outcomes: Tally['outcomes']): Summary['outcomes'] => ({
+  paired: outcomes.paired,
+  allPassed: outcomes['all-passed'],
+  undecided: outcomes.undecided,
+  exhausted: outcomes.exhausted,
+  failed: outcomes.failed,
+  stopped: outcomes.stopped,
+});
+
 export function summaryOf(
   tally: Tally,
   counters: {
@@ -82,14 +92,7 @@ export function summaryOf(
   return {
     admitted: tally.admitted,
     duplicates: source.duplicates,
-    outcomes: {
-      paired: outcomes.paired,
-      allPassed: outcomes['all-passed'],
-      undecided: outcomes.undecided,
-      exhausted: outcomes.exhausted,
-      failed: outcomes.failed,
-      stopped: outcomes.stopped,
-    },
+    outcomes: outcomeCounts(outcomes),
     // A pair and the outcome that says so are written in one transaction.
     pairs: outcomes.paired,
     deadLetters: tally.deadLetters,
