@@ -24,6 +24,7 @@ export const topics = {
     schema: 'instruction',
     kept: 'forever',
     keyed: true,
+    maxBytes: eightMiB,
     about: 'what sources put in; replayed for each iteration',
   }),
   responses: topic<Responses>('responses', {

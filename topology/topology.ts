@@ -91,3 +91,60 @@ type TablesOf<Tables> = object extends Tables
 /** The name of a topic on the log: `<pipeline>.<name>`. */
 export const nameOnLog = (pipeline: string, { name }: Pick<TopicInfo, 'name'>): string =>
   `${pipeline}.${name}`;
+
+/** Steps whose topic no other step writes: each iteration has them read it anew, from the beginning. */
+export function firstSteps(dataflow: Dataflow): ReadonlySet<string> {
+  const written = new Set(
+    Object.values(dataflow).flatMap(({ to }) => Object.values(to).map(({ name }) => name)),
+  );
+  return new Set(
+    Object.entries(dataflow)
+      .filter(([, { from }]) => !written.has(from.name))
+      .map(([name]) => name),
+  );
+}
+
+/** The consumer group of a step; `iteration` is that of a first step, and null for those that all iterations share. */
+export const groupOf = (pipeline: string, step: string, iteration: string | null): string =>
+  `${pipeline}.${step}${iteration === null ? '' : `.${iteration}`}`;
+
+/** Steps with whose work unfinished a row of the table may still be looked up: from where it is written to the look-up. */
+export function stepsBeforeLookUp(dataflow: Dataflow, table: TopicInfo): readonly NamedStep[] {
+  const steps = Object.entries(dataflow);
+  const looksUp = (tables: Step['tables']) => Object.values(tables).includes(table);
+  const lookers = steps.filter(([, { tables }]) => looksUp(tables));
+  const writers = steps.filter(([, { to }]) => Object.values(to).includes(table));
+  const after = reached(
+    steps,
+    writers.map(([name]) => name),
+    ({ to }, { from }) => Object.values(to).includes(from),
+  );
+  const before = reached(
+    steps,
+    lookers.map(([name]) => name),
+    ({ from }, { to }) => Object.values(to).includes(from),
+  );
+  return steps.filter(
+    ([name, { tables }]) => after.has(name) && (before.has(name) || looksUp(tables)),
+  );
+}
+
+type NamedStep = readonly [name: string, step: Step];
+
+/** All steps that can be reached from some by `leads`, themselves left out unless a loop leads back. */
+function reached(
+  steps: readonly NamedStep[],
+  from: readonly string[],
+  leads: (one: Step, other: Step) => boolean,
+): ReadonlySet<string> {
+  const found = new Set<string>();
+  const open = steps.filter(([name]) => from.includes(name));
+  for (let one = open.pop(); one; one = open.pop()) {
+    for (const other of steps) {
+      if (found.has(other[0]) || !leads(one[1], other[1])) continue;
+      found.add(other[0]);
+      open.push(other);
+    }
+  }
+  return found;
+}

@@ -1,6 +1,6 @@
 import type { Iteration } from '../../schemas/records.ts';
 import { dataflow } from '../../topology/dataflow.ts';
-import { nameOnLog } from '../../topology/topology.ts';
+import { firstSteps, groupOf, nameOnLog } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import type { HomeView } from '../home/home.ts';
 import { scan } from '../log/scan.ts';
@@ -50,19 +50,17 @@ export async function iterationsIn(view: HomeView): Promise<readonly Iteration[]
 }
 
 /**
- * Groups are named as the runtime names them. The first stage reads each instruction for one iteration only, so
- * records of others do not wait for it, however many there are.
+ * The first stage reads each instruction for one iteration only, so records of others do not wait for it, however
+ * many there are.
  */
 async function waitingOf(
   { log, pipeline }: HomeView,
   iteration: string,
 ): Promise<Standing['stages']> {
-  const written = new Set(
-    Object.values(dataflow).flatMap(({ to }) => Object.values(to).map(({ name }) => name)),
-  );
+  const firsts = firstSteps(dataflow);
   const stages: { stage: string; waiting: number }[] = [];
   for (const [stage, { from }] of Object.entries(dataflow)) {
-    const group = `${pipeline}.${stage}${written.has(from.name) ? '' : `.${iteration}`}`;
+    const group = groupOf(pipeline, stage, firsts.has(stage) ? iteration : null);
     const topic = nameOnLog(pipeline, from);
     let waiting = 0;
     for (const { partition, position, metadata } of await log.committed(group, topic)) {

@@ -1,5 +1,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { dataflow } from '../../topology/dataflow.ts';
+import { groupOf, nameOnLog, stepsBeforeLookUp, type TopicInfo } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import { createSerde, type Serde } from '../codec/serde.ts';
 import { openSqliteRegistry } from '../codec/sqlite-registry.ts';
@@ -8,6 +10,7 @@ import type { Journal } from '../journal/journal.ts';
 import { openSqliteJournal, readCounters } from '../journal/sqlite.ts';
 import type { Log } from '../log/log.ts';
 import { openSqliteLog } from '../log/sqlite.ts';
+import { lagOf } from '../runtime/lag.ts';
 import { StorageError } from '../sqlite.ts';
 import type { Time } from '../time.ts';
 
@@ -57,8 +60,8 @@ export async function openHome(options: {
     const serde = createSerde(registry, pipeline);
     await serde.prepare(kept);
     for (const topic of kept) {
-      if (typeof topic.kept !== 'object') continue;
-      await log.retain(`${pipeline}.${topic.name}`, time.wall() - topic.kept.days * dayMs);
+      if (typeof topic.kept !== 'object' || (await isNeeded(log, pipeline, topic))) continue;
+      await log.retain(nameOnLog(pipeline, topic), time.wall() - topic.kept.days * dayMs);
     }
     return {
       folder,
@@ -76,6 +79,15 @@ export async function openHome(options: {
 }
 
 const dayMs = 24 * 60 * 60 * 1000;
+
+/** Whether a row may still be looked up, however old it is: a home may lie for months with its trees half searched. */
+async function isNeeded(log: Log, pipeline: string, topic: TopicInfo): Promise<boolean> {
+  for (const [name, { from }] of stepsBeforeLookUp(dataflow, topic)) {
+    const lag = await lagOf(log, groupOf(pipeline, name, null), nameOnLog(pipeline, from));
+    if (lag > 0) return true;
+  }
+  return false;
+}
 
 /**
  * Opens a home for reading only, also while a run writes it.

@@ -98,6 +98,9 @@ export interface Subscription {
   /**
    * Publishes the outputs and moves the group's position, both or neither; resolves when durable. Outputs may
    * include records for the input topic itself.
+   *
+   * @throws PartitionLost if the partition was given to another member: nothing was published, and it is that
+   *   member's work now. Any other error means that the subscription cannot go on.
    */
   commit(partition: number, transaction: Transaction): Promise<void>;
   /** Stops delivery, lets `revoked` finish for every partition, and leaves the group. */
@@ -110,4 +113,9 @@ export interface Transaction {
   readonly position: number;
   /** What is done above the position, at most 4,096 bytes. */
   readonly metadata: string;
+}
+
+/** The partition belongs to another member of the group, and so does all of it that was not committed. */
+export class PartitionLost extends Error {
+  override readonly name = 'PartitionLost';
 }

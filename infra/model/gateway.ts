@@ -26,6 +26,8 @@ export interface Lane {
 export interface RoleLanes {
   /** Replicas of the same model; calls with the same prompt go to the same one. */
   readonly lanes: readonly [Lane, ...Lane[]];
+  /** What records call the model; other versions are not this one's to answer for. */
+  readonly version: string;
   /** Price per million tokens; null if unknown. */
   readonly price: { readonly prompt: number; readonly completion: number } | null;
 }
@@ -37,6 +39,8 @@ export interface Priority {
 }
 
 export interface Gateway {
+  /** Whether the model behind the role is the one that an iteration was opened with. */
+  serves(role: Role, version: string): boolean;
   /** The model as one record's processor sees it. */
   model(
     origin: Omit<Origin, 'modelVersion'>,
@@ -68,6 +72,7 @@ export function createGateway(
   let isReady = false;
 
   return {
+    serves: (role, version) => roles[role].version === version,
     model: (origin, versions, priority) => ({
       async ask(request, signal) {
         const ids = drawIds({ ...origin, modelVersion: versions[request.role] }, request);

@@ -77,7 +77,7 @@ export function openLanes(
     roles.map((role) => {
       const endpoint = endpoints[role];
       const lanes = endpoint.urls.map((url) => laneOf(url, endpoint));
-      return [role, { lanes, price: endpoint.price }];
+      return [role, { lanes, version: endpoint.version, price: endpoint.price }];
     }),
     // Every role is in `roles`, and every endpoint has a URL: the configuration was checked.
   ) as unknown as Readonly<Record<Role, RoleLanes>>;

@@ -168,6 +168,12 @@ export async function run(options: RunOptions): Promise<Summary> {
   reporter.catch(() => undefined);
   try {
     await Promise.race([working, stopped.promise, runtime.failure, fatal.promise]);
+    for (const [iteration, records] of runtime.held) {
+      options.notice(
+        `${records} records of iteration ${iteration} wait for the models that it was opened with: ` +
+          `go on with spar run --iteration ${iteration} and those models.`,
+      );
+    }
     if (!complete) await finishCalls(runtime, lanes.all, ledger, config.limits.shutdown_ms, time);
   } finally {
     stop.removeEventListener('abort', onStop);

@@ -20,9 +20,26 @@ export interface ContextsOptions {
   readonly tableWaitMs: number;
 }
 
+/**
+ * The record belongs to an iteration that was opened with other models than this process has. A tree stays on the
+ * model that opened it, so the record waits for a process that has that model.
+ */
+export class NotServed extends Error {
+  override readonly name = 'NotServed';
+  readonly iteration: string;
+
+  constructor(iteration: string, missing: readonly string[]) {
+    super(`iteration ${iteration} was opened with ${missing.join(' and ')}`);
+    this.iteration = iteration;
+  }
+}
+
 /** Makes what a processor may know, from what the runtime knows. */
 export interface Contexts {
-  /** @throws PermanentError `no-iteration` if the record names none that was opened. */
+  /**
+   * @throws PermanentError `no-iteration` if the record names none that was opened.
+   * @throws NotServed if its iteration has models that this process does not.
+   */
   of(
     stage: {
       readonly name: string;
@@ -64,6 +81,13 @@ export function createContexts(options: ContextsOptions): Contexts {
       const id = iterationOf(record) ?? iteration;
       if (id === null) throw new PermanentError('no-iteration', 'the record names no iteration');
       const settings = await settingsOf(id);
+      const missing = step.asks.filter((role) => !gateway.serves(role, settings.models[role]));
+      if (missing.length > 0) {
+        throw new NotServed(
+          id,
+          missing.map((role) => `${settings.models[role]} as its ${role}`),
+        );
+      }
       const instruction = instructionOf(input, record);
       return {
         settings,

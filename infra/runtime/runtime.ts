@@ -1,9 +1,10 @@
-import type { Dataflow } from '../../topology/topology.ts';
+import { firstSteps, groupOf, type Dataflow } from '../../topology/topology.ts';
 import type { Serde } from '../codec/serde.ts';
 import type { Log } from '../log/log.ts';
 import type { Logger } from '../logger.ts';
 import type { Time } from '../time.ts';
 import type { Contexts } from './contexts.ts';
+import { lagOf } from './lag.ts';
 import { Stage, type StageLimits, type StageStats } from './stage.ts';
 
 export interface RuntimeOptions {
@@ -51,21 +52,19 @@ export class Runtime {
     // Nobody may be waiting yet when the first failure comes.
     this.#failure.promise.catch(() => undefined);
     const { dataflow, pipeline, iteration } = options;
-    const written = new Set(
-      Object.values(dataflow).flatMap(({ to }) => Object.values(to).map(({ name }) => name)),
-    );
+    const firsts = firstSteps(dataflow);
     const steps = Object.entries(dataflow);
     let first: Stage | null = null;
     const stages: Stage[] = [];
     for (const [index, [name, step]] of steps.entries()) {
-      const isFirst = !written.has(step.from.name);
+      const isFirst = firsts.has(name);
       if (isFirst && iteration === null) continue;
       const stage = new Stage({
         ...options,
         name,
         step,
         // Each iteration replays the instructions for itself; all the rest is shared.
-        group: isFirst ? `${pipeline}.${name}.${iteration}` : `${pipeline}.${name}`,
+        group: groupOf(pipeline, name, isFirst ? iteration : null),
         iteration: isFirst ? iteration : null,
         rank: steps.length - index,
         limits: isFirst
@@ -95,9 +94,23 @@ export class Runtime {
     this.#watching = this.#watchBacklog();
   }
 
-  /** Resolves when every record of every stage is committed, as things stand after the last one was appended. */
+  /**
+   * Resolves when every record of every stage is committed, as things stand after the last one was appended; those
+   * that are held for a process with other models do not count.
+   */
   async settled(signal: AbortSignal): Promise<void> {
     while (!(await this.#isQuiet())) await this.#options.time.sleep(20, signal);
+  }
+
+  /** Records, by iteration, that wait for a process with the models of their iteration. */
+  get held(): ReadonlyMap<string, number> {
+    const held = new Map<string, number>();
+    for (const { stats } of this.#stages) {
+      for (const [iteration, records] of Object.entries(stats.held)) {
+        held.set(iteration, (held.get(iteration) ?? 0) + records);
+      }
+    }
+    return held;
   }
 
   async status(): Promise<readonly StageStatus[]> {
@@ -127,19 +140,20 @@ export class Runtime {
   async #isQuiet(): Promise<boolean> {
     const before = this.#commits;
     if (this.#stages.some(({ stats }) => stats.inFlight > 0)) return false;
-    for (const stage of this.#stages) if ((await this.#lagOf(stage)) > 0) return false;
+    for (const stage of this.#stages) if ((await this.#openIn(stage)) > 0) return false;
     return before === this.#commits && this.#stages.every(({ stats }) => stats.inFlight === 0);
   }
 
-  async #lagOf({ topic, group }: Stage): Promise<number> {
-    const { log } = this.#options;
-    const [ends, committed] = await Promise.all([log.ends(topic), log.committed(group, topic)]);
-    const positions = new Map(committed.map(({ partition, position }) => [partition, position]));
-    return ends.reduce(
-      (lag, { partition, earliest, latest }) =>
-        lag + latest - Math.max(earliest, positions.get(partition) ?? 0),
-      0,
-    );
+  #lagOf({ topic, group }: Stage): Promise<number> {
+    return lagOf(this.#options.log, group, topic);
+  }
+
+  /** Records that this process can do something about. */
+  async #openIn(stage: Stage): Promise<number> {
+    const held = () => Object.values(stage.stats.held).reduce((sum, count) => sum + count, 0);
+    // Those that are held now, not when the answer is there: a record may be held meanwhile, and is still in the lag.
+    const before = held();
+    return (await this.#lagOf(stage)) - Math.min(before, held());
   }
 
   async #watchBacklog(): Promise<void> {
@@ -150,7 +164,7 @@ export class Runtime {
     let open = true;
     while (!signal.aborted) {
       const lags = await Promise.all(
-        this.#stages.filter((stage) => stage !== first).map((stage) => this.#lagOf(stage)),
+        this.#stages.filter((stage) => stage !== first).map((stage) => this.#openIn(stage)),
       );
       const backlog = lags.reduce((sum, lag) => sum + lag, 0);
       open = backlog < backlogRecords * (open ? 1 : 0.8);

@@ -3,17 +3,24 @@ import type { Step } from '../../topology/topology.ts';
 import { nameOnLog } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import type { Serde } from '../codec/serde.ts';
-import type { Committed, Log, LogRecord, NewRecord, Subscription } from '../log/log.ts';
+import {
+  PartitionLost,
+  type Committed,
+  type Log,
+  type LogRecord,
+  type NewRecord,
+  type Subscription,
+} from '../log/log.ts';
 import type { Logger } from '../logger.ts';
 import { StorageError } from '../sqlite.ts';
 import { messageOf, oneLine } from '../text.ts';
 import type { Time } from '../time.ts';
-import type { Contexts } from './contexts.ts';
+import { NotServed, type Contexts } from './contexts.ts';
 import { deadLetter } from './dead-letters.ts';
 import { headersFor, iterationOf, revisionOf } from './headers.ts';
 import { Window } from './window.ts';
 
-/** The bounds of one stage, per partition unless it says otherwise. */
+/** The bounds of one stage; its partitions share them alike. */
 export interface StageLimits {
   /** Records in flight before intake pauses; it resumes at 80 %. */
   readonly records: number;
@@ -21,7 +28,7 @@ export interface StageLimits {
   readonly bytes: number;
   /** How long finished work may wait for company in its transaction. */
   readonly lingerMs: number;
-  /** Records finished in one transaction. */
+  /** Records finished in one transaction, of one partition. */
   readonly transactionRecords: number;
   /** Tries of a record whose failure may pass, before it becomes a dead letter. */
   readonly attempts: number;
@@ -58,6 +65,8 @@ export interface StageStats {
   readonly done: number;
   readonly inFlight: number;
   readonly deadLetters: number;
+  /** Records, by iteration, that wait for a process with the models of their iteration. */
+  readonly held: Readonly<Record<string, number>>;
 }
 
 /** Runs one step of the dataflow over the partitions that its group gives it. */
@@ -86,8 +95,12 @@ export class Stage {
 
   get stats(): StageStats {
     let inFlight = 0;
-    for (const run of this.#runs.values()) inFlight += run.inFlight;
-    return { ...this.#stats, inFlight };
+    const held: Record<string, number> = {};
+    for (const run of this.#runs.values()) {
+      inFlight += run.inFlight;
+      for (const iteration of run.held) held[iteration] = (held[iteration] ?? 0) + 1;
+    }
+    return { ...this.#stats, inFlight, held };
   }
 
   async start(): Promise<void> {
@@ -95,9 +108,14 @@ export class Stage {
     this.#subscription = await log.subscribe(group, this.topic, {
       assigned: (partition, committed) => {
         // Every epoch owns its window: what an earlier one still brings in falls on a run that nobody asks.
-        const run = new PartitionRun(partition, committed, this.#options, this.#stats, () => {
-          if (!this.#subscription) throw new Error(`${this.name} has not joined its group`);
-          return this.#subscription;
+        const run = new PartitionRun(partition, committed, {
+          ...this.#options,
+          stats: this.#stats,
+          share: () => 1 / Math.max(1, this.#runs.size),
+          subscription: () => {
+            if (!this.#subscription) throw new Error(`${this.name} has not joined its group`);
+            return this.#subscription;
+          },
         });
         this.#runs.set(partition, run);
         // `subscribe` may assign before it returns; there is nothing to resume before that.
@@ -133,6 +151,13 @@ interface Done {
   readonly outputs: readonly NewRecord[];
 }
 
+interface PartitionOptions extends StageOptions {
+  readonly stats: { done: number; deadLetters: number };
+  /** What this partition has of the stage's limits, 0 to 1. */
+  readonly share: () => number;
+  readonly subscription: () => Subscription;
+}
+
 /**
  * One epoch of one partition. It is always in one of these modes:
  *
@@ -144,12 +169,13 @@ interface Done {
  *
  * Records start in order and finish in any order. Those with the same key wait for each other: the later one
  * starts when the earlier one is committed, so that what it looks up is there.
+ *
+ * A record whose iteration has models that this process does not is **held**: nothing is asked for it, it counts
+ * against no limit, and it stays unfinished for whoever has them.
  */
 class PartitionRun {
   readonly #partition: number;
-  readonly #options: StageOptions;
-  readonly #stats: { done: number; deadLetters: number };
-  readonly #subscription: () => Subscription;
+  readonly #options: PartitionOptions;
   readonly #window: Window;
   readonly #abort = new AbortController();
   #pending: LogRecord[] = [];
@@ -158,31 +184,33 @@ class PartitionRun {
   /** Keys of started records, each with those that wait behind it. */
   readonly #lanes = new Map<string, LogRecord[]>();
   #laned = 0;
+  /** The iteration of each record that is held, by offset. */
+  readonly #held = new Map<number, string>();
   #bytes = 0;
   #finished: Done[] = [];
   #committing: Promise<void> | null = null;
   #gateOpen = false;
   #reading = false;
   #draining = false;
+  /** Where the last commit left the position. */
+  #committedLow: number;
   /** A commit failed: what it would have published is not, so no later one may say that it is done. */
   #broken = false;
 
-  constructor(
-    partition: number,
-    committed: Committed,
-    options: StageOptions,
-    stats: { done: number; deadLetters: number },
-    subscription: () => Subscription,
-  ) {
+  constructor(partition: number, committed: Committed, options: PartitionOptions) {
     this.#partition = partition;
     this.#options = options;
-    this.#stats = stats;
-    this.#subscription = subscription;
     this.#window = new Window(committed.position, committed.metadata, options.windowSpan);
+    this.#committedLow = this.#window.low;
   }
 
   get inFlight(): number {
     return this.#pending.length + this.#laned + this.#started.size;
+  }
+
+  /** The iterations of the records that are held, one each. */
+  get held(): Iterable<string> {
+    return this.#held.values();
   }
 
   setGate(open: boolean): void {
@@ -203,20 +231,27 @@ class PartitionRun {
     }
     this.#start();
     this.#throttle();
+    // Gaps alone: the position moves past them, so that nobody sees a lag that nothing will ever close.
+    if (this.inFlight === 0 && this.#window.low > this.#committedLow) this.#commitSoon();
   }
 
   async drain(): Promise<void> {
-    this.#draining = true;
-    this.#abort.abort(new Error('the partition is given up'));
-    this.#pending = [];
+    this.#giveUp(new Error('the partition is given up'));
     await this.#committing;
+  }
+
+  #giveUp(reason: Error): void {
+    this.#draining = true;
+    this.#abort.abort(reason);
+    this.#pending = [];
   }
 
   #start(): void {
     const { limits } = this.#options;
     let taken = 0;
     for (const record of this.#pending) {
-      if (this.#started.size >= limits.records || !this.#window.holds(record.offset)) break;
+      if (this.#started.size >= limits.records * this.#options.share()) break;
+      if (!this.#window.holds(record.offset)) break;
       taken++;
       const lane = record.key === null ? undefined : this.#lanes.get(record.key);
       if (lane) {
@@ -235,9 +270,21 @@ class PartitionRun {
     this.#attempt(record).then(
       (outputs) => this.#finish({ record, outputs }),
       (error: unknown) => {
-        if (!this.#draining) this.#options.failed(asError(error));
+        if (this.#draining) return;
+        if (error instanceof NotServed) this.#hold(record, error.iteration);
+        else this.#options.failed(asError(error));
       },
     );
+  }
+
+  #hold(record: LogRecord, iteration: string): void {
+    const { logger, name } = this.#options;
+    logger.info({ stage: name, key: record.key, iteration }, 'record.held');
+    this.#held.set(record.offset, iteration);
+    this.#release(record);
+    this.#start();
+    this.#throttle();
+    this.#options.committed();
   }
 
   /** Tries until there are outputs: those of the processor, or a dead letter. */
@@ -256,14 +303,14 @@ class PartitionRun {
       } catch (error) {
         signal.throwIfAborted();
         // A full or broken disk is nobody's fault here, and no record may be given up because of it.
-        if (error instanceof StorageError) throw error;
+        if (error instanceof StorageError || error instanceof NotServed) throw error;
         const permanent = error instanceof PermanentError;
         if (permanent || attempts >= limits.attempts) {
           logger.warn(
             { stage: name, key: record.key, attempts, error: oneLine(messageOf(error)) },
             'record.dead',
           );
-          this.#stats.deadLetters++;
+          this.#options.stats.deadLetters++;
           return deadLetter(this.#options, record, input, {
             code: permanent ? error.code : 'attempts',
             message: messageOf(error),
@@ -311,21 +358,26 @@ class PartitionRun {
     // An abandoned head was appended again; whatever its first run brings is the second run's to say.
     if (this.#started.get(done.record.offset) !== done.record) return;
     this.#finished.push(done);
+    this.#commitSoon();
+  }
+
+  #commitSoon(): void {
     this.#committing ??= this.#commitAll();
   }
 
   async #commitAll(): Promise<void> {
     const { limits, time, failed } = this.#options;
     try {
-      while (this.#finished.length > 0) {
+      do {
         if (!this.#draining && this.#finished.length < limits.transactionRecords) {
           await time.sleep(limits.lingerMs);
         }
         await this.#commit(this.#finished.splice(0, limits.transactionRecords));
-      }
+      } while (this.#finished.length > 0);
     } catch (error) {
       this.#broken = true;
-      failed(asError(error));
+      if (error instanceof PartitionLost) this.#giveUp(error);
+      else failed(asError(error));
     } finally {
       // In the same turn as the last look at what is finished: whatever ends from now on commits for itself.
       this.#committing = null;
@@ -335,21 +387,23 @@ class PartitionRun {
   async #commit(batch: readonly Done[]): Promise<void> {
     const outputs = batch.flatMap((done) => done.outputs);
     for (const { record } of batch) this.#window.finish(record.offset);
-    const moved = this.#stuckHead();
+    const moved = await this.#stuckHead();
     if (moved) {
       outputs.push({ ...moved, headers: { ...moved.headers, moved: String(moved.offset) } });
       this.#window.finish(moved.offset);
       // Before the commit, not after it: a first run that ends meanwhile would be published beside the second.
       this.#started.delete(moved.offset);
     }
-    await this.#subscription().commit(this.#partition, {
+    const started = moved && !this.#held.delete(moved.offset) ? [moved] : [];
+    const position = this.#window.low;
+    await this.#options.subscription().commit(this.#partition, {
       outputs,
-      position: this.#window.low,
+      position,
       metadata: this.#window.metadata,
     });
-    for (const { record } of batch) this.#release(record);
-    if (moved) this.#release(moved);
-    this.#stats.done += batch.length;
+    this.#committedLow = position;
+    for (const record of [...batch.map((done) => done.record), ...started]) this.#release(record);
+    this.#options.stats.done += batch.length;
     this.#start();
     this.#throttle();
     this.#options.committed();
@@ -359,12 +413,21 @@ class PartitionRun {
    * A record that holds up a nearly full window of finished ones goes to the tail of its own topic, in the same
    * transaction. Its run is abandoned, not aborted: the calls that are under way are joined by the second run.
    */
-  #stuckHead(): LogRecord | null {
+  async #stuckHead(): Promise<LogRecord | null> {
     const { size, span, share, low } = this.#window;
-    if (size <= 0.9 * span || share <= 0.98) return null;
+    // What is held is as good as finished here: it will not be, however long the window waits.
+    if (size <= 0.9 * span || share + this.#held.size / span <= 0.98) return null;
     // One that has ended meanwhile holds nothing up: its turn to be committed comes next.
     if (this.#finished.some(({ record }) => record.offset === low)) return null;
-    return this.#started.get(low) ?? null;
+    return this.#started.get(low) ?? (this.#held.has(low) ? this.#heldRecord(low) : null);
+  }
+
+  /** Those that are held may be many and wait for long, so that only their offsets are kept. */
+  async #heldRecord(offset: number): Promise<LogRecord | null> {
+    const { log, step, pipeline } = this.#options;
+    const topic = nameOnLog(pipeline, step.from);
+    const [record] = await log.read(topic, this.#partition, offset, { records: 1, bytes: 1 });
+    return record?.offset === offset ? record : null;
   }
 
   #release(record: LogRecord): void {
@@ -382,16 +445,17 @@ class PartitionRun {
   #throttle(): void {
     if (this.#draining) return;
     const { limits } = this.#options;
-    const share = this.#reading ? 1 : 0.8;
+    const fill = this.#reading ? 1 : 0.8;
+    const share = fill * this.#options.share();
     const room =
       this.inFlight < limits.records * share &&
       this.#bytes < limits.bytes * share &&
-      this.#window.size < this.#window.span * share;
+      this.#window.size < this.#window.span * fill;
     const reading = this.#gateOpen && room;
     if (reading === this.#reading) return;
     this.#reading = reading;
-    if (reading) this.#subscription().resume(this.#partition);
-    else this.#subscription().pause(this.#partition);
+    if (reading) this.#options.subscription().resume(this.#partition);
+    else this.#options.subscription().pause(this.#partition);
   }
 }
 

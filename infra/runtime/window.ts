@@ -47,6 +47,13 @@ export class Window {
     return offset < this.#low || this.#done.has(offset);
   }
 
+  /** How many offsets from this one on are done, those below `low` left out. */
+  doneFrom(offset: number): number {
+    let count = 0;
+    for (const done of this.#done) if (done >= offset) count++;
+    return count;
+  }
+
   /** True if the offset can be remembered as done while `low` stays. */
   holds(offset: number): boolean {
     return offset < this.#low + this.span;

@@ -80,7 +80,7 @@ function setup({
     usageCoversAll: true,
     ...change,
   })) as [Lane, ...Lane[]];
-  const role = { lanes, price };
+  const role = { lanes, version: 'm', price };
   const ledger = createLedger(journal);
   const gateway = createGateway(
     { actor: role, judge: role, refiner: role },

@@ -193,6 +193,38 @@ describe('the same command again', () => {
     await expect(other).rejects.toThrow(/seed: 0 when it was opened, 7 now/);
   });
 
+  test('of another iteration leaves the open trees of the first to the model that opened them', async () => {
+    const whole = await memoryHome();
+    await runWith(whole, model(), lines(20));
+    const home = await memoryHome();
+    const stop = new AbortController();
+    const instant = model();
+    const interrupted: InstantModel = {
+      ...instant,
+      send: (call, signal) => {
+        if (instant.calls.length >= 60) stop.abort(new Error('enough for now'));
+        return instant.send(call, signal);
+      },
+    };
+    await runWith(home, interrupted, lines(20), { stop: stop.signal });
+
+    const other = endpointOf({ model: 'other', version: 'other' });
+    const others: InstantModel = { ...model(), models: () => Promise.resolve(null) };
+    const notices: string[] = [];
+    const second = await runWith(home, others, lines(5), {
+      iteration: '2',
+      endpoints: { actor: other, judge: other, refiner: other },
+      notice: (message) => notices.push(message),
+    });
+    expect(second).toMatchObject({ complete: true, admitted: 5, deadLetters: 0 });
+    expect(notices.join()).toMatch(/\d+ records of iteration 1 wait for the models/);
+
+    const first = await runWith(home, model(), lines(20));
+    expect(first).toMatchObject({ complete: true, admitted: 20, deadLetters: 0 });
+    const ofFirst = (await sortedPairs(home)).filter(({ iteration }) => iteration === '1');
+    expect(ofFirst).toEqual(await sortedPairs(whole));
+  });
+
   test('with other operational settings is the same run', async () => {
     const home = await memoryHome();
     await runWith(home, model(), lines(2));
@@ -227,8 +259,9 @@ describe('what goes wrong', () => {
   test('a line that the log cannot hold costs only itself', async () => {
     const home = await memoryHome();
     const notices: string[] = [];
-    const huge = JSON.stringify({ id: 'huge', prompt: 'x'.repeat(1_048_540) });
+    const huge = JSON.stringify({ id: 'huge', prompt: 'x'.repeat(8 * 1024 * 1024) });
     const summary = await runWith(home, model(), [huge, ...lines(2)], {
+      config: configOf({ limits: { max_line_bytes: 16 * 1024 * 1024 } }),
       notice: (message) => notices.push(message),
     });
     expect(summary).toMatchObject({ rejected: 1, admitted: 2, complete: true });

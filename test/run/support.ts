@@ -48,13 +48,18 @@ export async function runWith(
 ): Promise<Summary> {
   const { iteration = '1', config = configOf() } = options;
   const endpoint = endpointOf();
+  const { endpoints = { actor: endpoint, judge: endpoint, refiner: endpoint } } = options;
   return run({
     home,
     source: sourceOf(lines),
     format: 'auto',
     config,
-    settings: settingsOf(config, iteration, { actor: 'm', judge: 'm', refiner: 'm' }),
-    endpoints: { actor: endpoint, judge: endpoint, refiner: endpoint },
+    settings: settingsOf(config, iteration, {
+      actor: endpoints.actor.version,
+      judge: endpoints.judge.version,
+      refiner: endpoints.refiner.version,
+    }),
+    endpoints,
     connect: () => model,
     limit: null,
     strict: false,

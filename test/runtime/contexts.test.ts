@@ -4,7 +4,7 @@ import type { LogRecord } from '../../infra/log/log.ts';
 import type { Gateway } from '../../infra/model/gateway.ts';
 import { openIteration } from '../../infra/run/iteration.ts';
 import { chanceOf } from '../../infra/runtime/chance.ts';
-import { createContexts } from '../../infra/runtime/contexts.ts';
+import { createContexts, NotServed } from '../../infra/runtime/contexts.ts';
 import { headersFor, orderOf } from '../../infra/runtime/headers.ts';
 import { PermanentError } from '../../processors/processor.ts';
 import { step } from '../../topology/topology.ts';
@@ -52,6 +52,7 @@ async function contextsOf(gateway: Partial<Gateway> = {}) {
     time,
     tableWaitMs: 10_000,
     gateway: {
+      serves: () => true,
       model: (...parameters) => {
         asked.push(parameters);
         return { ask: () => Promise.reject(new Error('nobody')) };
@@ -93,6 +94,35 @@ describe('what a processor may know', () => {
       .catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(PermanentError);
     expect(failure).toMatchObject({ code: 'no-iteration', message: expect.stringMatching(words) });
+  });
+});
+
+describe('a record whose iteration was opened with another model', () => {
+  const asks = { ...stage, step: { ...stage.step, asks: ['judge', 'refiner'] as const } };
+  const gateway = { serves: (role: string, version: string) => version === `${role}-1` };
+
+  test('is not served by this process, which says what it lacks', async () => {
+    const { contexts } = await contextsOf({
+      serves: (role, version) => role !== 'refiner' && version === `${role}-1`,
+    });
+    const failure: unknown = await contexts
+      .of(asks, record({ iteration: '1' }), {}, never)
+      .catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(NotServed);
+    expect(failure).toMatchObject({
+      iteration: '1',
+      message: 'iteration 1 was opened with refiner-1 as its refiner',
+    });
+  });
+
+  test.each([
+    ['the models are those of the iteration', gateway, asks],
+    ['the step asks none', { serves: () => false }, stage],
+  ])('is served where %s', async (_name, those, where) => {
+    const { contexts } = await contextsOf(those);
+    await expect(contexts.of(where, record({ iteration: '1' }), {}, never)).resolves.toHaveProperty(
+      'model',
+    );
   });
 });
 

@@ -80,8 +80,8 @@ test('records travel through all stages, and it settles when the last is committ
   await runtime.settled(never);
   expect([...(await endedOf(home))].sort()).toEqual([...numbered(30)].sort());
   expect(await runtime.status()).toEqual([
-    { stage: 'first', done: 30, inFlight: 0, deadLetters: 0, lag: 0 },
-    { stage: 'second', done: 30, inFlight: 0, deadLetters: 0, lag: 0 },
+    { stage: 'first', done: 30, inFlight: 0, deadLetters: 0, held: {}, lag: 0 },
+    { stage: 'second', done: 30, inFlight: 0, deadLetters: 0, held: {}, lag: 0 },
   ]);
   // Later stages go first at the model.
   expect(new Set(ranks)).toEqual(new Set(['first 2', 'second 1']));

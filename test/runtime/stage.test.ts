@@ -1,11 +1,12 @@
 import { fc, test as property } from '@fast-check/vitest';
 import { describe, expect, test } from 'vitest';
 import { createMemoryJournal } from '../../infra/journal/memory.ts';
-import type { Log, Transaction } from '../../infra/log/log.ts';
+import { PartitionLost, type Log, type Transaction } from '../../infra/log/log.ts';
 import { createGateway } from '../../infra/model/gateway.ts';
 import { createLedger } from '../../infra/model/ledger.ts';
 import { retryPolicy } from '../../infra/model/policy.ts';
 import { CallQueue } from '../../infra/model/queue.ts';
+import { NotServed, type Contexts } from '../../infra/runtime/contexts.ts';
 import { PermanentError } from '../../processors/processor.ts';
 import type { DeadLetter, Outcome } from '../../schemas/records.ts';
 import { topics } from '../../topology/topics.ts';
@@ -60,7 +61,7 @@ describe('records finish in any order', () => {
     await until(async () =>
       expect(await committedOf(home)).toMatchObject({ position: 5, metadata: '' }),
     );
-    expect(stage.stats).toEqual({ done: 5, inFlight: 0, deadLetters: 0 });
+    expect(stage.stats).toEqual({ done: 5, inFlight: 0, deadLetters: 0, held: {} });
   });
 
   test('after a restart nothing that was done is done again', async () => {
@@ -154,6 +155,42 @@ describe('records finish in any order', () => {
     for (const { partition, row } of await recordsOf<Outcome>(home, topics.outcomes)) {
       expect(partition).toBe(Number(row.instruction_id.slice(1)) % 3);
     }
+  });
+});
+
+describe('limits', () => {
+  test('are those of the stage: its partitions share them', async () => {
+    const { started, process, end } = script();
+    const { home, stage } = await stageOf(process, { partitions: 3, limits: { records: 12 } });
+    for (let partition = 0; partition < 3; partition++) {
+      const ids = numbered(30, partition * 30);
+      await append(home, ids, { iteration: '1' }, partition);
+    }
+    await stage.start();
+    await until(() => expect(started).toHaveLength(12));
+    await awhile();
+    expect(started).toHaveLength(12);
+    end(...numbered(90));
+    await until(() => expect(stage.stats.done).toBe(90));
+  });
+});
+
+describe('gaps', () => {
+  test('at the end of a topic are committed too, so that no lag is left that nothing will close', async () => {
+    const home = await memoryHome();
+    const { stage } = await stageOf(script().process, {
+      home,
+      log: (log) => ({
+        ...log,
+        subscribe: async (group, topic, subscriber) => {
+          const subscription = await log.subscribe(group, topic, subscriber);
+          subscriber.records(0, [], 3);
+          return subscription;
+        },
+      }),
+    });
+    await stage.start();
+    await until(async () => expect(await committedOf(home)).toMatchObject({ position: 3 }));
   });
 });
 
@@ -431,6 +468,23 @@ describe('a commit that fails', () => {
   });
 });
 
+describe('a partition that another member has taken', () => {
+  test('is given up: what ran is ended, nothing is published, and the stage goes on', async () => {
+    const { started, signals, process, end } = script();
+    const { home, stage, failures } = await stageOf(process, {
+      log: committing(() => Promise.reject(new PartitionLost('taken'))),
+    });
+    await append(home, numbered(3));
+    await stage.start();
+    await until(() => expect(started).toHaveLength(3));
+    end('i1');
+    await until(() => expect(signals.every(({ aborted }) => aborted)).toBe(true));
+    expect(failures).toEqual([]);
+    expect(await endedOf(home)).toEqual([]);
+    expect(await committedOf(home)).toMatchObject({ position: 0, metadata: '' });
+  });
+});
+
 describe('a head that holds everything up', () => {
   const windowSpan = 100;
 
@@ -452,6 +506,31 @@ describe('a head that holds everything up', () => {
     const moved = (await recordsOf(home, topics.instructions)).at(-1);
     expect(moved).toMatchObject({ key: 'i0', headers: { iteration: '1', moved: '0' } });
     expect(stage.stats.inFlight).toBe(0);
+  });
+
+  test('that ends while its move is being committed is published once', async () => {
+    const { started, process, end } = script();
+    const moving = Promise.withResolvers<undefined>();
+    const disk = Promise.withResolvers<undefined>();
+    const { home, stage } = await stageOf(process, {
+      options: { windowSpan },
+      log: committing(({ outputs }) => {
+        // The commit that moves the head is the one that writes to the topic it came from.
+        if (outputs.every(({ topic }) => topic !== 'spar.instructions')) return;
+        moving.resolve(undefined);
+        return disk.promise;
+      }),
+    });
+    await append(home, numbered(100));
+    await stage.start();
+    end(...numbered(99, 1));
+    await moving.promise;
+    end('i0');
+    await awhile();
+    disk.resolve(undefined);
+    await until(() => expect(started.filter((id) => id === 'i0')).toHaveLength(2));
+    await until(async () => expect(await committedOf(home)).toMatchObject({ position: 101 }));
+    expect([...(await endedOf(home))].sort()).toEqual([...numbered(100)].sort());
   });
 
   test('stays while the window has room', async () => {
@@ -517,7 +596,7 @@ describe('a head that holds everything up', () => {
       choicesMax: 1,
       usageCoversAll: true,
     };
-    const role = { lanes: [lane] as const, price: null };
+    const role = { lanes: [lane] as const, version: 'm', price: null };
     const journal = createMemoryJournal();
     const gateway = createGateway(
       { actor: role, judge: role, refiner: role },
@@ -565,6 +644,57 @@ describe('a head that holds everything up', () => {
     await until(async () => expect(await endedOf(home)).toHaveLength(110));
     expect([...asked].sort()).toEqual([...numbered(110)].sort());
     expect(queue.held).toBe(0);
+  });
+});
+
+describe('a record that this process has no model for', () => {
+  const windowSpan = 100;
+  /** Serves no record of iteration 1. */
+  const served: Contexts['of'] = (_stage, { headers }, _input, signal) =>
+    headers['iteration'] === '1'
+      ? Promise.reject(new NotServed('1', ['a model']))
+      : Promise.resolve({ signal } as never);
+
+  test('is held: it stays unfinished, and all others go on', async () => {
+    const { started, process, end } = script();
+    end(...numbered(4));
+    const { home, stage } = await stageOf(process, { contexts: served });
+    await append(home, ['i0', 'i1'], { iteration: '1' });
+    await append(home, ['i2', 'i3'], { iteration: '2' });
+    await stage.start();
+    await until(() => expect(stage.stats).toMatchObject({ done: 2, inFlight: 0 }));
+    expect(started).toEqual(['i2', 'i3']);
+    expect(stage.stats.held).toEqual({ 1: 2 });
+    expect(await committedOf(home)).toMatchObject({ position: 0 });
+    await stage.stop();
+    const { stage: next } = await stageOf(process, { home });
+    await next.start();
+    await until(async () => expect(await committedOf(home)).toMatchObject({ position: 4 }));
+    expect(started).toEqual(['i2', 'i3', 'i0', 'i1']);
+  });
+
+  test('counts against no limit of records in flight', async () => {
+    const { started, process, end } = script();
+    end('i60');
+    const { home, stage } = await stageOf(process, { contexts: served, limits: { records: 10 } });
+    await append(home, numbered(60), { iteration: '1' });
+    await append(home, ['i60'], { iteration: '2' });
+    await stage.start();
+    await until(() => expect(started).toEqual(['i60']));
+    expect(stage.stats.held).toEqual({ 1: 60 });
+  });
+
+  test('goes to the tail of its topic where it holds a full window up, and is held there', async () => {
+    const { process, end } = script();
+    end(...numbered(300));
+    const { home, stage } = await stageOf(process, { contexts: served, options: { windowSpan } });
+    await append(home, ['i0', 'i1'], { iteration: '1' });
+    await append(home, numbered(298, 2), { iteration: '2' });
+    await stage.start();
+    await until(() => expect(stage.stats.done).toBe(298));
+    expect(stage.stats.held).toEqual({ 1: 2 });
+    const moved = (await recordsOf<{ id: string }>(home, topics.instructions)).slice(300);
+    expect(moved.map(({ row }) => row.id)).toEqual(expect.arrayContaining(['i0', 'i1']));
   });
 });
 

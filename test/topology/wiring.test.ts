@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { judge } from '../../processors/judge.ts';
 import { pair } from '../../processors/pair.ts';
-import { step } from '../../topology/topology.ts';
+import { dataflow } from '../../topology/dataflow.ts';
+import { firstSteps, groupOf, step, stepsBeforeLookUp } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 
 /** A wrong wiring does not compile; `tsc` fails where an error that is expected here does not occur. */
@@ -45,4 +46,17 @@ test('each processor fits its topics and no others', () => {
     }),
   ];
   expect(steps).toHaveLength(9);
+});
+
+test('only the first step reads its topic anew for each iteration, in a group of its own', () => {
+  expect([...firstSteps(dataflow)]).toEqual(['sample']);
+  expect(groupOf('spar', 'sample', '2')).toBe('spar.sample.2');
+  expect(groupOf('spar', 'judge', null)).toBe('spar.judge');
+});
+
+test.each([
+  ['negatives', topics.negatives, ['expand', 'evaluate', 'pair']],
+  ['nodes, which nothing looks up', topics.nodes, []],
+])('whose unfinished work may still look up %s', (_name, topic, steps) => {
+  expect(stepsBeforeLookUp(dataflow, topic).map(([name]) => name)).toEqual(steps);
 });
