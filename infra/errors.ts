@@ -7,3 +7,11 @@ export class UsageError extends Error {
 export class RunError extends Error {
   override readonly name = 'RunError';
 }
+
+/**
+ * Something that all records need, such as the log or the schema registry, is away: no record's fault, so none is
+ * given up because of it. Whoever works on one waits and tries again.
+ */
+export class Unavailable extends Error {
+  override readonly name = 'Unavailable';
+}

@@ -29,8 +29,9 @@ export interface Store {
   ends(topic: string, partition: number): Omit<PartitionEnds, 'partition'>;
   committed(group: string, topic: string, partition: number): Omit<Committed, 'partition'>;
   offsetAt(topic: string, partition: number, timestamp: number): number;
-  latest(topic: string, key: string): LogRecord | null;
-  ofKey(topic: string, key: string, limit: number): readonly LogRecord[];
+  /** Oldest first, `limit` at most; in every partition if none is named. */
+  ofKey(topic: string, key: string, partition: number | null, limit: number): readonly LogRecord[];
+  latest(topic: string, key: string, partition: number | null): LogRecord | null;
   /** Both or neither; resolves with the offsets when durable. */
   write(records: readonly NewRecord[], progress: Progress | null): Promise<readonly number[]>;
   close(): void;
@@ -207,8 +208,9 @@ export function createEmbeddedLog(
       ),
     offsetAt: (topic, partition, timestamp) =>
       later(() => store.offsetAt(topic, partition, timestamp)),
-    latest: (topic, key) => later(() => store.latest(topic, key)),
-    ofKey: (topic, key, most = ofKeyMax) => later(() => store.ofKey(topic, key, most)),
+    latest: (topic, key, partition) => later(() => store.latest(topic, key, partition ?? null)),
+    ofKey: (topic, key, options = {}) =>
+      later(() => store.ofKey(topic, key, options.partition ?? null, options.limit ?? ofKeyMax)),
     watch,
     async close() {
       const ended = await Promise.allSettled([...open].map((subscription) => subscription.close()));

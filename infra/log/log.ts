@@ -30,16 +30,26 @@ export interface Log {
   /** The first offset whose record was appended at `timestamp` (ms) or later; the end if there is none. */
   offsetAt(topic: string, partition: number, timestamp: number): Promise<number>;
 
-  /** The latest record of a key in any partition; only for topics opened with `keyed`. */
-  latest(topic: string, key: string): Promise<LogRecord | null>;
+  /**
+   * The latest record of a key, in any partition unless one is named; only for topics opened with `keyed`. It sees
+   * all that was there when it was asked.
+   */
+  latest(topic: string, key: string, partition?: number): Promise<LogRecord | null>;
 
-  /** Every record of a key, oldest first, at most `limit` (default 100) of them; only for topics opened with `keyed`. */
-  ofKey(topic: string, key: string, limit?: number): Promise<readonly LogRecord[]>;
+  /** Every record of a key, oldest first; only for topics opened with `keyed`. */
+  ofKey(topic: string, key: string, options?: OfKeyOptions): Promise<readonly LogRecord[]>;
 
   /** Calls back (soon, not for each record) after something was appended to the topic; returns the way out. */
   watch(topic: string, onAppend: () => void): () => void;
 
   close(): Promise<void>;
+}
+
+export interface OfKeyOptions {
+  /** So many at most; 100 unless given. */
+  readonly limit?: number;
+  /** Only those in it. */
+  readonly partition?: number;
 }
 
 export interface NewRecord {

@@ -31,10 +31,11 @@ export function createMemoryLog(options: {
     return records;
   };
 
-  const withKey = (topic: string, key: string): readonly LogRecord[] => {
+  const withKey = (topic: string, key: string, partition: number | null): readonly LogRecord[] => {
     const index = keyed.get(topic);
     if (!index) throw new Error(`${topic} was not opened with keys`);
-    return index.get(key) ?? [];
+    const found = index.get(key) ?? [];
+    return partition === null ? found : found.filter((record) => record.partition === partition);
   };
 
   const append = (record: NewRecord): number => {
@@ -78,8 +79,8 @@ export function createMemoryLog(options: {
       const index = records.findIndex((record) => record.timestamp >= timestamp);
       return index < 0 ? records.length : index;
     },
-    latest: (topic, key) => withKey(topic, key).at(-1) ?? null,
-    ofKey: (topic, key, limit) => withKey(topic, key).slice(0, limit),
+    latest: (topic, key, partition) => withKey(topic, key, partition).at(-1) ?? null,
+    ofKey: (topic, key, partition, limit) => withKey(topic, key, partition).slice(0, limit),
     async write(records, moved) {
       if (closed) throw new Error('the log is closed');
       // Checked before anything is written, since all of them are appended or none.

@@ -63,6 +63,12 @@ const formatVersion = 1;
 const offsetsPerPartition = 2 ** 40;
 const partitionsMax = 2 ** 12;
 
+/** The first row of a partition and the first behind it; of all of them if it is null. */
+const rowsOf = (partition: number | null): readonly [number, number] =>
+  partition === null
+    ? [0, partitionsMax * offsetsPerPartition]
+    : [partition * offsetsPerPartition, (partition + 1) * offsetsPerPartition];
+
 /**
  * @throws StorageError if another process writes the folder, or the file is missing, damaged, or from another
  *   version; Error if it has another number of partitions.
@@ -206,13 +212,13 @@ function build(
       }
       return low;
     },
-    latest(topic, key) {
-      const row = keysOf(topic).latest.get(key);
+    latest(topic, key, partition) {
+      const row = keysOf(topic).latest.get(key, ...rowsOf(partition));
       return row && recordOf(row, topic);
     },
-    ofKey: (topic, key, limit) =>
+    ofKey: (topic, key, partition, limit) =>
       keysOf(topic)
-        .all.all(key, limit)
+        .all.all(key, ...rowsOf(partition), limit)
         .map((row) => recordOf(row, topic)),
     async write(records, progress) {
       if (!commits || !writer) return refuse();
@@ -290,7 +296,7 @@ function openTable(database: Database, name: string, keyed: boolean): Table {
   const table = tableName(name);
   const columns = 'rowid, key, headers, timestamp, value';
   const range = 'rowid >= ? AND rowid < ?';
-  const withKey = `SELECT ${columns} FROM ${table} WHERE key = ?`;
+  const withKey = `SELECT ${columns} FROM ${table} WHERE key = ? AND ${range}`;
   return {
     page: database.prepare(`SELECT ${columns} FROM ${table} WHERE ${range} ORDER BY rowid LIMIT ?`),
     timestamp: database.prepare(

@@ -94,7 +94,11 @@ export function createContexts(options: ContextsOptions): Contexts {
         signal,
         chance: chanceOf(settings.seed, id, record.key ?? instruction),
         tables: Object.fromEntries(
-          Object.entries(step.tables).map(([table, topic]) => [table, createTable(options, topic)]),
+          Object.entries(step.tables).map(([table, topic]) => [
+            table,
+            // Everything about one instruction is in one partition.
+            createTable(options, topic, record.partition),
+          ]),
         ),
         model: gateway.model(
           { pipeline, iteration: id, seed: settings.seed, instruction, stage: name },
@@ -114,10 +118,11 @@ function instructionOf(input: unknown, record: LogRecord): string {
 function createTable(
   { log, pipeline, serde, time, tableWaitMs }: ContextsOptions,
   topic: TopicInfo,
+  partition?: number,
 ): Table<unknown> {
   const name = nameOnLog(pipeline, topic);
   const find = async (key: string): Promise<unknown> => {
-    const row = await log.latest(name, key);
+    const row = await log.latest(name, key, partition);
     return row && serde.decode(topic.schema, row.value);
   };
   return {

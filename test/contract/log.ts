@@ -230,8 +230,25 @@ export function logContract(name: string, open: OpenLog): void {
       test('ofKey is all of them, oldest first, up to a limit', async () => {
         await log.append(['1', '2', '3'].map((text) => record(text, { topic: keyed, key: 'a' })));
         expect((await log.ofKey(keyed, 'a')).map(textOf)).toEqual(['1', '2', '3']);
-        expect((await log.ofKey(keyed, 'a', 2)).map(textOf)).toEqual(['1', '2']);
+        expect((await log.ofKey(keyed, 'a', { limit: 2 })).map(textOf)).toEqual(['1', '2']);
         expect(await log.ofKey(keyed, 'c')).toEqual([]);
+      });
+
+      test('either can be asked of one partition alone', async () => {
+        await log.append([record('here', { topic: keyed, key: 'a', partition: 1 })]);
+        clock.now = 2000;
+        await log.append([record('there', { topic: keyed, key: 'a' })]);
+        expect(textOf((await log.latest(keyed, 'a', 1))!)).toBe('here');
+        expect((await log.ofKey(keyed, 'a', { partition: 0 })).map(textOf)).toEqual(['there']);
+        expect((await log.ofKey(keyed, 'a')).map(textOf)).toEqual(['here', 'there']);
+      });
+
+      test('what was just appended is found, however often one asks', async () => {
+        for (let index = 0; index < 20; index++) {
+          const appended = log.append([record(`${index}`, { topic: keyed, key: 'k' })]);
+          await appended;
+          expect(textOf((await log.latest(keyed, 'k'))!)).toBe(`${index}`);
+        }
       });
 
       test('a topic without keys says so', async () => {

@@ -1,0 +1,287 @@
+import { promisify } from 'node:util';
+import { zstdCompress, zstdDecompress } from 'node:zlib';
+import {
+  CompressionCodecs,
+  CompressionTypes,
+  Kafka,
+  logLevel,
+  type Admin,
+  type Consumer,
+  type ConsumerConfig,
+  type LogEntry,
+  type Producer,
+  type SASLOptions,
+} from 'kafkajs';
+import type { Logger } from '../../logger.ts';
+import { messageOf, oneLine } from '../../text.ts';
+import { isQuiet } from './quiet.ts';
+
+/** How to reach a cluster; secrets are values here, and appear nowhere else. */
+export interface KafkaSettings {
+  /** `host:port` of some of its brokers. */
+  readonly brokers: readonly string[];
+  readonly clientId: string;
+  /** Null for plain text. */
+  readonly tls: TlsSettings | null;
+  readonly sasl: SaslSettings | null;
+  readonly compression: 'zstd' | 'gzip' | 'none';
+  readonly timeouts: KafkaTimeouts;
+  /** Bytes of one partition that a fetch asks for. */
+  readonly fetchBytes: number;
+}
+
+export interface TlsSettings {
+  /** PEM; null where the platform's certificates do. */
+  readonly ca: string | null;
+  readonly cert: string | null;
+  readonly key: string | null;
+}
+
+export type SaslSettings =
+  | {
+      readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
+      readonly username: string;
+      readonly password: string;
+    }
+  | { readonly mechanism: 'oauthbearer'; readonly token: () => Promise<string> };
+
+/** All in milliseconds. */
+export interface KafkaTimeouts {
+  readonly connectMs: number;
+  readonly requestMs: number;
+  /** A member that is silent for so long has left its group. */
+  readonly sessionMs: number;
+  readonly heartbeatMs: number;
+  /** How long a group waits for its members to join again. */
+  readonly rebalanceMs: number;
+  /** After which the broker ends a transaction of somebody who is gone; readers wait for that long at most. */
+  readonly transactionMs: number;
+  /** How long a fetch waits at the broker for records to come. */
+  readonly fetchMs: number;
+  /** How long a new owner of a partition waits for what the old one has finished. */
+  readonly handoverMs: number;
+}
+
+export const kafkaDefaults: Omit<KafkaSettings, 'brokers'> = {
+  clientId: 'spar',
+  tls: null,
+  sasl: null,
+  compression: 'zstd',
+  timeouts: {
+    connectMs: 10_000,
+    requestMs: 30_000,
+    sessionMs: 45_000,
+    heartbeatMs: 3_000,
+    rebalanceMs: 60_000,
+    transactionMs: 15_000,
+    fetchMs: 100,
+    handoverMs: 500,
+  },
+  fetchBytes: 1024 * 1024,
+};
+
+/**
+ * kafkajs as the adapter uses it. Reading goes through `cluster`, the client's own view of the brokers: kafkajs
+ * offers records only to members of a group, and taps, tables and exports are none.
+ */
+export interface KafkaClient {
+  readonly settings: KafkaSettings;
+  admin(): Admin;
+  consumer(options: Pick<ConsumerConfig, 'groupId' | 'partitionAssigners'>): Consumer;
+  /** For one call after another; `transactionalId` makes it fence off whoever had the same id before. */
+  producer(transactionalId: string | null): Producer;
+  cluster(): Cluster;
+  readonly compression: CompressionTypes;
+}
+
+/** What we use of kafkajs's inner cluster. */
+export interface Cluster {
+  connect(): Promise<void>;
+  disconnect(): Promise<void>;
+  refreshMetadata(): Promise<void>;
+  refreshMetadataIfNecessary(): Promise<void>;
+  addMultipleTargetTopics(topics: readonly string[]): Promise<void>;
+  findTopicPartitionMetadata(
+    topic: string,
+  ): readonly { readonly partitionId: number; readonly leader: number }[];
+  findBroker(broker: { readonly nodeId: number }): Promise<Broker>;
+  removeBroker(broker: { readonly host: string; readonly port: number }): void;
+  fetchTopicsOffset(
+    topics: readonly {
+      readonly topic: string;
+      readonly partitions: readonly { readonly partition: number }[];
+      readonly fromBeginning?: boolean;
+      readonly fromTimestamp?: number;
+    }[],
+  ): Promise<
+    readonly {
+      readonly topic: string;
+      readonly partitions: readonly { readonly partition: number; readonly offset: string }[];
+    }[]
+  >;
+  readonly brokerPool: { readonly metadata: { readonly clusterId: string } | null };
+}
+
+export interface Broker {
+  fetch(request: {
+    readonly maxWaitTime: number;
+    readonly minBytes: number;
+    readonly maxBytes: number;
+    /** 1 is read_committed. */
+    readonly isolationLevel: 1;
+    readonly topics: readonly {
+      readonly topic: string;
+      readonly partitions: readonly {
+        readonly partition: number;
+        readonly fetchOffset: string;
+        readonly maxBytes: number;
+      }[];
+    }[];
+  }): Promise<{
+    readonly responses: readonly {
+      readonly topicName: string;
+      readonly partitions: readonly FetchedPartition[];
+    }[];
+  }>;
+}
+
+export interface FetchedPartition {
+  readonly partition: number;
+  readonly highWatermark: string;
+  readonly lastStableOffset: string;
+  readonly abortedTransactions: readonly AbortedTransaction[] | null;
+  readonly messages: readonly FetchedMessage[];
+}
+
+export interface AbortedTransaction {
+  readonly producerId: string;
+  readonly firstOffset: string;
+}
+
+export interface FetchedMessage {
+  readonly offset: string;
+  readonly timestamp: string;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers: Readonly<Record<string, Buffer | readonly Buffer[] | undefined>>;
+  readonly isControlRecord: boolean;
+  readonly batchContext: {
+    readonly firstOffset: string;
+    readonly lastOffsetDelta: number;
+    readonly producerId: string;
+    readonly inTransaction: boolean;
+  };
+}
+
+const compressions = {
+  zstd: CompressionTypes.ZSTD,
+  gzip: CompressionTypes.GZIP,
+  none: CompressionTypes.None,
+} as const;
+
+// kafkajs has a place for zstd and no codec; Node has one.
+const [compress, decompress] = [promisify(zstdCompress), promisify(zstdDecompress)];
+CompressionCodecs[CompressionTypes.ZSTD] = () => ({
+  compress: ({ buffer }: { readonly buffer: Buffer }) => compress(buffer),
+  decompress: (buffer: Buffer) => decompress(buffer),
+});
+
+export function openClient(settings: KafkaSettings, logger: Logger): KafkaClient {
+  const { timeouts } = settings;
+  const kafka = new Kafka({
+    brokers: [...settings.brokers],
+    clientId: settings.clientId,
+    connectionTimeout: timeouts.connectMs,
+    authenticationTimeout: timeouts.connectMs,
+    requestTimeout: timeouts.requestMs,
+    ...(settings.tls && { ssl: tlsOf(settings.tls) }),
+    ...(settings.sasl && { sasl: saslOf(settings.sasl) }),
+    retry: { initialRetryTime: 100, maxRetryTime: 2000, retries: 8 },
+    logLevel: logLevel.WARN,
+    logCreator: () => (entry) => tell(logger, entry),
+  });
+  return {
+    settings,
+    compression: compressions[settings.compression],
+    admin: () => kafka.admin(),
+    consumer: (options) =>
+      kafka.consumer({
+        ...options,
+        sessionTimeout: timeouts.sessionMs,
+        heartbeatInterval: timeouts.heartbeatMs,
+        rebalanceTimeout: timeouts.rebalanceMs,
+        // Also how often a member looks whether it is time for a heartbeat.
+        maxWaitTimeInMs: Math.min(timeouts.fetchMs, 500),
+        allowAutoTopicCreation: false,
+        // Whoever restarts it should know why it ended: that is `Membership`.
+        retry: { retries: 5, restartOnFailure: () => Promise.resolve(false) },
+      }),
+    producer: (transactionalId) =>
+      kafka.producer({
+        idempotent: true,
+        maxInFlightRequests: 1,
+        allowAutoTopicCreation: false,
+        // Every message names its partition.
+        createPartitioner:
+          () =>
+          ({ message }) =>
+            message.partition ?? 0,
+        ...(transactionalId !== null && {
+          transactionalId,
+          transactionTimeout: timeouts.transactionMs,
+        }),
+        // After a commit the broker says CONCURRENT_TRANSACTIONS for some ms: kafkajs's 300 ms would cost all speed.
+        retry: { initialRetryTime: 5, factor: 0, retries: 50, maxRetryTime: 1000 },
+      }),
+    cluster: () => innerCluster(kafka),
+  };
+}
+
+const tlsOf = ({ ca, cert, key }: TlsSettings) => ({
+  ...(ca !== null && { ca: [ca] }),
+  ...(cert !== null && { cert }),
+  ...(key !== null && { key }),
+});
+
+const saslOf = (sasl: SaslSettings): SASLOptions =>
+  sasl.mechanism === 'oauthbearer'
+    ? {
+        mechanism: 'oauthbearer',
+        oauthBearerProvider: async () => ({ value: await sasl.token() }),
+      }
+    : sasl;
+
+/** Named in kafkajs 2.2.4, which is the version that package.json pins. */
+const createClusterName = 'private:Kafka:createCluster';
+
+function innerCluster(kafka: Kafka): Cluster {
+  const symbol = Object.getOwnPropertySymbols(kafka).find(
+    ({ description }) => description === createClusterName,
+  );
+  const create = symbol && (kafka as unknown as Readonly<Record<symbol, unknown>>)[symbol];
+  if (typeof create !== 'function') {
+    throw new Error(`this version of kafkajs has no ${createClusterName}; spar needs 2.2.4`);
+  }
+  // The interface above is what that version has, and the tests on a real broker hold it to it.
+  return (create as (options: object) => Cluster)({
+    metadataMaxAge: 300_000,
+    allowAutoTopicCreation: false,
+    isolationLevel: 1,
+  });
+}
+
+function tell(logger: Logger, { level, namespace, log }: LogEntry): void {
+  const { message, error, groupId } = log as {
+    readonly message: string;
+    readonly error?: unknown;
+    readonly groupId?: unknown;
+  };
+  const text = error === undefined ? message : `${message}: ${messageOf(error)}`;
+  const details = {
+    namespace,
+    message: oneLine(text, 400),
+    ...(typeof groupId === 'string' && { group: groupId }),
+  };
+  if (isQuiet(text) || level > logLevel.WARN) logger.debug(details, 'kafka.said');
+  else logger.warn(details, 'kafka.warned');
+}

@@ -1,0 +1,243 @@
+import { mkdirSync } from 'node:fs';
+import type { Logger } from '../../logger.ts';
+import { Unavailable } from '../../errors.ts';
+import type { Time } from '../../time.ts';
+import type { LogTopic } from '../embedded.ts';
+import type { Committed, Log, LogRecord, NewRecord, Subscriber, Subscription } from '../log.ts';
+import { createAppender } from './appender.ts';
+import { openClient, type KafkaSettings } from './client.ts';
+import { explained } from './failures.ts';
+import { createPoller } from './poller.ts';
+import { quietTimers } from './quiet.ts';
+import { createReader } from './reader.ts';
+import { subscribe } from './subscription.ts';
+import { openKeyTable, type KeyTable } from './tables.ts';
+
+export interface KafkaLogOptions {
+  readonly settings: KafkaSettings;
+  /** The topics of the pipeline, by their names on the log; they must be there. */
+  readonly topics: readonly LogTopic[];
+  /** First part of the names of groups and of transactional ids that are nobody's for long. */
+  readonly pipeline: string;
+  /** Where the tables of keys are kept; null for as long as the process lives. */
+  readonly tables: string | null;
+  readonly time: Time;
+  readonly logger: Logger;
+}
+
+/** The log on a Kafka cluster. */
+export interface KafkaLog extends Log {
+  /** A name that the cluster has for ever. */
+  readonly clusterId: string;
+}
+
+/** Records of one key that are returned where the caller sets no limit. */
+const ofKeyMax = 100;
+/** How often a watched topic is looked at. */
+const watchMs = 200;
+
+/**
+ * @throws RunError if a topic is missing, or the topics have different numbers of partitions; Unavailable if no
+ *   broker answers.
+ */
+export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> {
+  quietTimers();
+  const { settings, time, logger, pipeline, tables: tablesFolder } = options;
+  const client = openClient(settings, logger);
+  const reader = createReader(client, time);
+  const keyed = new Map(options.topics.map((topic) => [topic.name, topic.keyed]));
+  let partitions: number;
+  let clusterId: string;
+  try {
+    clusterId = await reader.clusterId();
+    partitions = await partitionsOfAll(options.topics, (topic) => reader.partitionsOf(topic));
+  } catch (error) {
+    await reader.close();
+    throw error;
+  }
+  if (tablesFolder !== null) mkdirSync(tablesFolder, { recursive: true });
+  const all = Array.from({ length: partitions }, (_, partition) => partition);
+  const poller = createPoller(client, time, logger);
+  const appender = createAppender(client, pipeline, time, logger);
+  const admin = client.admin();
+  const connecting = admin.connect();
+  connecting.catch(() => undefined);
+  const open = new Set<Subscription>();
+  const tables = new Map<string, KeyTable>();
+  const closing = new AbortController();
+
+  function checked(records: readonly NewRecord[]): void {
+    for (const { topic, partition } of records) {
+      if (!keyed.has(topic)) throw new Error(`this log has no topic ${topic}`);
+      if (!(partition >= 0 && partition < partitions)) {
+        throw new Error(`this log has no partition ${partition} of the topic ${topic}`);
+      }
+    }
+  }
+
+  function tableOf(topic: string, partition: number): KeyTable {
+    if (!keyed.get(topic)) throw new Error(`${topic} was not opened with keys`);
+    const name = `${topic}/${partition}`;
+    const table =
+      tables.get(name) ??
+      openKeyTable({
+        reader,
+        topic,
+        partition,
+        folder: tablesFolder,
+        clusterId,
+        time,
+        fetchBytes: settings.fetchBytes,
+        decidedMs: 2 * settings.timeouts.transactionMs + settings.timeouts.requestMs,
+      });
+    tables.set(name, table);
+    return table;
+  }
+
+  const recordAt = async (topic: string, partition: number, offset: number) => {
+    const [record] = await reader.read(topic, partition, offset, { records: 1, bytes: 1 });
+    return record?.offset === offset ? record : null;
+  };
+
+  async function latest(topic: string, key: string, partition?: number): Promise<LogRecord | null> {
+    const found = await Promise.all(
+      (partition === undefined ? all : [partition]).map(async (one) => {
+        const offset = await tableOf(topic, one).last(key);
+        return offset === null ? null : recordAt(topic, one, offset);
+      }),
+    );
+    return found
+      .filter((record) => record !== null)
+      .reduce<LogRecord | null>(
+        (best, record) => (best && best.timestamp > record.timestamp ? best : record),
+        null,
+      );
+  }
+
+  async function ofKey(
+    topic: string,
+    key: string,
+    { limit = ofKeyMax, partition }: { readonly limit?: number; readonly partition?: number } = {},
+  ): Promise<readonly LogRecord[]> {
+    const found = await Promise.all(
+      (partition === undefined ? all : [partition]).map(async (one) => {
+        const offsets = await tableOf(topic, one).find(key, limit);
+        return Promise.all(offsets.map((offset) => recordAt(topic, one, offset)));
+      }),
+    );
+    return found
+      .flat()
+      .filter((record) => record !== null)
+      .sort((one, other) => one.timestamp - other.timestamp)
+      .slice(0, limit);
+  }
+
+  async function committed(group: string, topic: string): Promise<readonly Committed[]> {
+    try {
+      await connecting;
+      const [found] = await admin.fetchOffsets({ groupId: group, topics: [topic] });
+      const of = new Map(found?.partitions.map((one) => [one.partition, one]));
+      return all.map((partition) => {
+        const { offset = '-1', metadata = null } = of.get(partition) ?? {};
+        return offset === '-1'
+          ? { partition, position: 0, metadata: '' }
+          : { partition, position: Number(offset), metadata: metadata ?? '' };
+      });
+    } catch (error) {
+      throw explained(error, `asking where ${group} stands`, settings.brokers);
+    }
+  }
+
+  const log: KafkaLog = {
+    partitions,
+    clusterId,
+
+    async append(records) {
+      checked(records);
+      return appender.append(records);
+    },
+
+    async subscribe(group, topic, subscriber: Subscriber) {
+      checked([{ topic, partition: 0 } as NewRecord]);
+      const subscription = await subscribe({
+        client,
+        poller,
+        group,
+        topic,
+        subscriber,
+        time,
+        logger,
+        checked,
+        committed: async (partition) => {
+          const found = (await committed(group, topic)).find((one) => one.partition === partition);
+          return found ?? { partition, position: 0, metadata: '' };
+        },
+        closed: () => open.delete(subscription),
+      });
+      open.add(subscription);
+      return subscription;
+    },
+
+    read: (topic, partition, from, limit) => reader.read(topic, partition, from, limit),
+    ends: (topic) => reader.ends(topic),
+    committed,
+    offsetAt: (topic, partition, timestamp) => reader.offsetAt(topic, partition, timestamp),
+    latest,
+    ofKey,
+
+    watch(topic, onAppend) {
+      const leaving = new AbortController();
+      const signal = AbortSignal.any([leaving.signal, closing.signal]);
+      const sizeOf = async () =>
+        (await reader.ends(topic)).reduce((sum, { latest: end }) => sum + end, 0);
+      const poll = async () => {
+        let seen = await sizeOf();
+        for (;;) {
+          await time.sleep(watchMs, signal);
+          const size = await sizeOf().catch((error: unknown) => {
+            // Whoever watches waits for more; that the brokers are away for a while is no reason to stop.
+            if (error instanceof Unavailable) return seen;
+            throw error;
+          });
+          if (size === seen || signal.aborted) continue;
+          seen = size;
+          onAppend();
+        }
+      };
+      poll().catch((error: unknown) => {
+        if (!signal.aborted) logger.warn({ topic, message: String(error) }, 'watch.ended');
+      });
+      return () => leaving.abort(new Error('nobody watches'));
+    },
+
+    async close() {
+      closing.abort(new Error('the log is closed'));
+      const ended = await Promise.allSettled([...open].map((subscription) => subscription.close()));
+      await appender.close();
+      await poller.close();
+      await reader.close();
+      await connecting.then(() => admin.disconnect()).catch(() => undefined);
+      for (const table of tables.values()) table.close();
+      for (const end of ended) if (end.status === 'rejected') throw end.reason;
+    },
+  };
+  return log;
+}
+
+/** Everything about one instruction is in one partition, so all topics have as many. */
+async function partitionsOfAll(
+  topics: readonly LogTopic[],
+  partitionsOf: (topic: string) => Promise<number>,
+): Promise<number> {
+  const counts = await Promise.all(
+    topics.map(async ({ name }) => ({ name, partitions: await partitionsOf(name) })),
+  );
+  const [first] = counts;
+  if (!first) return 0;
+  const other = counts.find(({ partitions }) => partitions !== first.partitions);
+  if (!other) return first.partitions;
+  throw new Error(
+    `${first.name} has ${first.partitions} partitions and ${other.name} ${other.partitions}; ` +
+      'all topics of a pipeline have the same number (spar topics check)',
+  );
+}

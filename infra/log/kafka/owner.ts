@@ -1,0 +1,167 @@
+import type { Producer } from 'kafkajs';
+import type { Logger } from '../../logger.ts';
+import { messageOf, oneLine } from '../../text.ts';
+import type { Time } from '../../time.ts';
+import { PartitionLost, type Committed, type Transaction } from '../log.ts';
+import type { KafkaClient } from './client.ts';
+import { explained, failureOf } from './failures.ts';
+import { sendBatches } from './send.ts';
+
+/**
+ * The right to publish for one partition of a group, from one assignment to the next. Taking it fences off whoever
+ * had it before, since both have the same transactional id, and only then asks where the group stands.
+ */
+export interface Owner {
+  /** Where the group stood when the right was taken. */
+  readonly committed: Committed;
+  /** @throws PartitionLost if another member has taken the right, with nothing published. */
+  commit(transaction: Transaction): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface OwnerOptions {
+  readonly client: KafkaClient;
+  readonly group: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly time: Time;
+  readonly logger: Logger;
+  /** Where the group stands; asked for only when nobody else can move it any more. */
+  readonly committed: () => Promise<Committed>;
+  /** Resolves when the group has confirmed that we are a member. */
+  readonly confirmed: (signal: AbortSignal) => Promise<void>;
+  /** Aborted when the partition is no longer ours. */
+  readonly signal: AbortSignal;
+}
+
+const delayMsMax = 5000;
+/** While the transaction before is being closed, one that only moves the position is refused; how often it is tried. */
+const offsetsTriesMax = 200;
+
+/** @throws the signal's reason if the partition is taken away meanwhile. */
+export async function takeOwnership(options: OwnerOptions): Promise<Owner> {
+  const { client, group, topic, partition, time, logger, signal } = options;
+  const place = `${group} on ${topic}/${partition}`;
+  let producer: Producer | null = null;
+  let stands: Committed;
+
+  /** A producer that fences off all before it, and where the group stands now that nobody else can move it. */
+  async function initialise(): Promise<Committed> {
+    for (let tries = 1; ; tries++) {
+      signal.throwIfAborted();
+      const made = client.producer(`${group}-${topic}-${partition}`);
+      try {
+        await made.connect();
+        // kafkajs asks for the producer's id with its first transaction; an empty one costs nothing else.
+        const empty = await made.transaction();
+        await empty.abort();
+        const found = await options.committed();
+        signal.throwIfAborted();
+        producer = made;
+        return found;
+      } catch (error) {
+        await made.disconnect().catch(() => undefined);
+        signal.throwIfAborted();
+        const failure = failureOf(error);
+        if (failure === null || failure === 'denied' || failure === 'missing') {
+          throw explained(error, `taking ${place}`, client.settings.brokers);
+        }
+        logger.debug({ place, tries, message: oneLine(messageOf(error), 300) }, 'owner.retried');
+        await time.sleep(Math.min(delayMsMax, 50 * 2 ** Math.min(tries, 8)), signal);
+      }
+    }
+  }
+
+  async function publish({ outputs, position, metadata }: Transaction): Promise<void> {
+    if (!producer) throw new Error(`${place} has no producer`);
+    const transaction = await producer.transaction();
+    await sendBatches(transaction, outputs, client, time);
+    // kafkajs hands the metadata on to the broker; its types do not know.
+    const offsets = { partition, offset: String(position), metadata } as {
+      partition: number;
+      offset: string;
+    };
+    for (let tries = 1; ; tries++) {
+      try {
+        await transaction.sendOffsets({
+          consumerGroupId: group,
+          topics: [{ topic, partitions: [offsets] }],
+        });
+        break;
+      } catch (error) {
+        if (!isConcurrent(error) || tries >= offsetsTriesMax) throw error;
+        await time.sleep(5);
+      }
+    }
+    await transaction.commit();
+  }
+
+  stands = await initialise();
+  return {
+    committed: stands,
+
+    /**
+     * Nobody knows what became of a commit that failed: the producer is thrown away and another one made, which
+     * settles it, and then the log tells. What stands there is what we wanted, or what stood there before; anything
+     * else was written by another owner.
+     */
+    async commit(transaction) {
+      const { position, metadata } = transaction;
+      for (let tries = 1; ; tries++) {
+        try {
+          await publish(transaction);
+          stands = { partition, position, metadata };
+          return;
+        } catch (error) {
+          const failure = failureOf(error);
+          if (failure === null || ['denied', 'missing', 'too-large'].includes(failure)) {
+            throw explained(error, `publishing for ${place}`, client.settings.brokers);
+          }
+          logger.info(
+            { place, tries, failure, message: oneLine(messageOf(error), 300) },
+            'commit.retried',
+          );
+          const abandoned = producer;
+          producer = null;
+          await abandoned?.disconnect().catch(() => undefined);
+          const found = await settle(error);
+          if (same(found, { partition, position, metadata })) {
+            stands = found;
+            return;
+          }
+          if (!same(found, stands)) throw lost(place, error);
+          await time.sleep(Math.min(delayMsMax, 20 * 2 ** Math.min(tries, 8)));
+        }
+      }
+    },
+
+    async close() {
+      const last = producer;
+      producer = null;
+      await last?.disconnect().catch((error: unknown) => {
+        logger.debug({ place, message: oneLine(messageOf(error), 300) }, 'owner.closed');
+      });
+    },
+  };
+
+  /** Only a member may fence: one that was stopped for long would take the partition from its rightful owner. */
+  async function settle(cause: unknown): Promise<Committed> {
+    try {
+      await options.confirmed(signal);
+      return await initialise();
+    } catch (error) {
+      if (signal.aborted) throw lost(place, cause);
+      throw error;
+    }
+  }
+}
+
+const lost = (place: string, cause: unknown): PartitionLost =>
+  new PartitionLost(`${place} was taken over by another member`, { cause });
+
+const same = (one: Committed, other: Committed): boolean =>
+  one.position === other.position && one.metadata === other.metadata;
+
+function isConcurrent(error: unknown): boolean {
+  return (error as { readonly type?: unknown } | null)?.type === 'CONCURRENT_TRANSACTIONS';
+}

@@ -1,0 +1,196 @@
+import type { Logger } from '../../logger.ts';
+import { messageOf, oneLine } from '../../text.ts';
+import type { Time } from '../../time.ts';
+import {
+  PartitionLost,
+  type Committed,
+  type NewRecord,
+  type Subscriber,
+  type Subscription,
+} from '../log.ts';
+import type { KafkaClient } from './client.ts';
+import { joinGroup } from './membership.ts';
+import { takeOwnership, type Owner } from './owner.ts';
+import type { Following, Poller } from './poller.ts';
+
+export interface SubscriptionOptions {
+  readonly client: KafkaClient;
+  readonly poller: Poller;
+  readonly group: string;
+  readonly topic: string;
+  readonly subscriber: Subscriber;
+  readonly time: Time;
+  readonly logger: Logger;
+  /** @throws Error if a record names a topic or partition that is not there */
+  readonly checked: (records: readonly NewRecord[]) => void;
+  readonly committed: (partition: number) => Promise<Committed>;
+  readonly closed: () => void;
+}
+
+/** Commit metadata that a broker takes, bytes. */
+const metadataBytesMax = 4096;
+
+/** One partition from its assignment until it is taken away: what comes late falls on an epoch that nobody asks. */
+interface Epoch {
+  readonly partition: number;
+  /** Aborted when the group has given the partition to somebody else. */
+  readonly over: AbortController;
+  owner: Owner | null;
+  following: Following | null;
+  running: boolean;
+}
+
+/**
+ * A member of a group, with an epoch for each of its partitions. An assignment is carried out one partition at a
+ * time each: **gaining** takes the right to publish, asks where the group stands and begins to follow; **losing**
+ * lets the subscriber commit what it has finished, and gives the right up. A rebalance that leaves a partition where
+ * it is does not touch its epoch.
+ */
+export async function subscribe(options: SubscriptionOptions): Promise<Subscription> {
+  const { client, poller, group, topic, subscriber, time, logger } = options;
+  const epochs = new Map<number, Epoch>();
+  const closing = new AbortController();
+  const underWay = new Set<Promise<void>>();
+  let desired = new Set<number>();
+  /** The first assignment has been carried out. */
+  const first = Promise.withResolvers<undefined>();
+  let closed: Promise<void> | null = null;
+
+  const fail = (error: unknown): void => {
+    const asError = error instanceof Error ? error : new Error(String(error));
+    first.reject(asError);
+    if (!closing.signal.aborted) subscriber.failed(asError);
+  };
+
+  /** What goes on beside everything else, and is waited for when all ends. */
+  function background(work: Promise<void>): void {
+    const watched = work.catch(fail).finally(() => underWay.delete(watched));
+    underWay.add(watched);
+  }
+
+  const membership = await joinGroup({
+    client,
+    group,
+    topic,
+    time,
+    logger,
+    held: () => [...epochs.keys()],
+    failed: fail,
+    assigned(partitions, { anew, alone }) {
+      desired = new Set(partitions);
+      const gone = [...epochs.values()].filter(({ partition }) => anew || !desired.has(partition));
+      const gained = partitions.filter((partition) => !epochs.has(partition));
+      const work = Promise.all([
+        ...gone.map((epoch) => lose(epoch)),
+        ...gained.map((partition) => gain(partition, alone)),
+      ]);
+      background(work.then(() => first.resolve(undefined)));
+    },
+  });
+
+  async function gain(partition: number, alone: boolean): Promise<void> {
+    const epoch: Epoch = {
+      partition,
+      over: new AbortController(),
+      owner: null,
+      following: null,
+      running: false,
+    };
+    epochs.set(partition, epoch);
+    const signal = epoch.over.signal;
+    try {
+      // Whoever had it until now is about to commit what it has finished; taking over at once would undo that.
+      if (!alone) await time.sleep(client.settings.timeouts.handoverMs, signal);
+      epoch.owner = await takeOwnership({
+        client,
+        group,
+        topic,
+        partition,
+        time,
+        logger,
+        committed: () => options.committed(partition),
+        confirmed: (over) => membership.confirmed(over),
+        signal,
+      });
+    } catch (error) {
+      if (signal.aborted) return;
+      throw error;
+    }
+    if (signal.aborted) {
+      await epoch.owner.close();
+      return;
+    }
+    const { committed } = epoch.owner;
+    epoch.following = poller.follow(topic, partition, committed.position, {
+      records: (records, next) => subscriber.records(partition, records, next),
+      failed: fail,
+    });
+    subscriber.assigned(partition, committed);
+    if (epoch.running) epoch.following.resume();
+  }
+
+  async function lose(epoch: Epoch): Promise<void> {
+    const { partition, over } = epoch;
+    if (over.signal.aborted) return;
+    // From now on a commit has one try: whoever fences us off while we finish is right to do so.
+    over.abort(new Error(`${group} gave ${topic}/${partition} to another member`));
+    epoch.following?.end();
+    // What was not assigned yet is being taken, and gives itself up.
+    if (epoch.following) await subscriber.revoked(partition);
+    epochs.delete(partition);
+    await epoch.owner?.close();
+    // The group may have thought better of it meanwhile.
+    if (desired.has(partition) && !epochs.has(partition)) await gain(partition, false);
+  }
+
+  async function leave(): Promise<void> {
+    closing.abort(new Error(`${group} is left`));
+    desired = new Set();
+    const ended = await Promise.allSettled([...epochs.values()].map((epoch) => lose(epoch)));
+    await membership.leave();
+    await Promise.all(underWay);
+    options.closed();
+    for (const end of ended) if (end.status === 'rejected') throw end.reason;
+  }
+
+  await first.promise;
+  return {
+    pause: (partition) => {
+      const epoch = epochs.get(partition);
+      if (!epoch) return;
+      epoch.running = false;
+      epoch.following?.pause();
+    },
+    resume: (partition) => {
+      const epoch = epochs.get(partition);
+      if (!epoch || closing.signal.aborted) return;
+      epoch.running = true;
+      epoch.following?.resume();
+    },
+    async commit(partition, transaction) {
+      options.checked(transaction.outputs);
+      const bytes = Buffer.byteLength(transaction.metadata);
+      if (bytes > metadataBytesMax) {
+        throw new Error(`commit metadata of ${bytes} bytes; the most is 4,096`);
+      }
+      const epoch = epochs.get(partition);
+      if (!epoch?.owner) {
+        throw new PartitionLost(`${group} does not have ${topic}/${partition} any more`);
+      }
+      try {
+        await epoch.owner.commit(transaction);
+      } catch (error) {
+        // Somebody else was the owner in between, although the partition is ours: another epoch begins.
+        if (error instanceof PartitionLost && epochs.get(partition) === epoch) {
+          logger.info(
+            { group, topic, partition, message: oneLine(messageOf(error)) },
+            'partition.lost',
+          );
+          background(lose(epoch));
+        }
+        throw error;
+      }
+    },
+    close: () => (closed ??= leave()),
+  };
+}
