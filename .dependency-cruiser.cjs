@@ -27,6 +27,13 @@ module.exports = {
       from: { path: '^(schemas|processors|topology)/' },
       to: { dependencyTypes: ['core', 'npm'], pathNot: ['^node:crypto$', '^crypto$'] },
     },
+    {
+      name: 'cluster-is-no-product',
+      comment: 'The broker and the registry for laptops and tests are not in the package.',
+      severity: 'error',
+      from: { path: '^infra/', pathNot: '^infra/(cluster|scripts)/' },
+      to: { path: '^infra/(cluster|scripts)/' },
+    },
     ...layers.map((layer, index) => ({
       name: `${layer}-looks-left`,
       severity: 'error',

@@ -13,6 +13,7 @@ const homes = {
   zod: ['infra/config/schema.ts'],
   yaml: ['infra/config/load.ts'],
   diff: ['infra/cli/diff.ts'],
+  kafkajs: ['infra/cluster/broker.ts'],
 };
 
 const restrict = (except) => [

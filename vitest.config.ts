@@ -2,7 +2,8 @@ import { defineConfig } from 'vitest/config';
 
 /**
  * `unit` needs nothing but Node and is part of `npm run check`; `whole` starts real processes and runs the
- * product as a user would; `python` checks the written files with other people's readers.
+ * product as a user would; `python` checks the written files with other people's readers; `kafka` runs against a
+ * real broker and a real registry, and `chaos` against brokers of its own, which it kills. Those two need Java and mvn.
  */
 export default defineConfig({
   test: {
@@ -11,7 +12,10 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/whole/**', 'test/python/**', '**/node_modules/**'],
+          exclude: [
+            ...['test/whole/**', 'test/python/**', 'test/kafka/**', 'test/chaos/**'],
+            '**/node_modules/**',
+          ],
           testTimeout: 20_000,
           // On CI the colour library would colour even what no terminal reads.
           env: { NO_COLOR: '1' },
@@ -31,6 +35,26 @@ export default defineConfig({
           include: ['test/python/**/*.test.ts'],
           testTimeout: 600_000,
           hookTimeout: 600_000,
+        },
+      },
+      {
+        test: {
+          name: 'kafka',
+          include: ['test/kafka/**/*.test.ts'],
+          // One broker on two cores: files at the same time would only time each other out.
+          fileParallelism: false,
+          globalSetup: ['test/kafka/setup.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'chaos',
+          include: ['test/chaos/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 600_000,
+          hookTimeout: 120_000,
         },
       },
     ],
