@@ -13,7 +13,7 @@ const homes = {
   zod: ['infra/config/schema.ts'],
   yaml: ['infra/config/load.ts'],
   diff: ['infra/cli/diff.ts'],
-  kafkajs: ['infra/cluster/broker.ts'],
+  kafkajs: ['infra/cluster/broker.ts', 'infra/log/kafka/*.ts'],
 };
 
 const restrict = (except) => [

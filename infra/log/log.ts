@@ -7,7 +7,10 @@ export interface Log {
   /** The same for every topic of a pipeline, and fixed for ever. */
   readonly partitions: number;
 
-  /** Appends all of them or none; resolves when they are durable, with the offset of each. */
+  /**
+   * Appends all of them or none; resolves when they are durable, with the offset of each. A log far away may show
+   * them to readers a moment later; `latest` and `ofKey` wait for that moment.
+   */
   append(records: readonly NewRecord[]): Promise<readonly number[]>;
 
   /** Joins `group` on `topic`; records are pushed to the subscriber until the subscription is closed. */
@@ -21,7 +24,7 @@ export interface Log {
     limit: ReadLimit,
   ): Promise<readonly LogRecord[]>;
 
-  /** First offset that is still kept and the next one to be written, per partition. */
+  /** First offset that is still kept and the next one to be written, per partition; readers may get there later. */
   ends(topic: string): Promise<readonly PartitionEnds[]>;
 
   /** Where a group stands, per partition; position 0 and empty metadata if it never committed. */
@@ -106,8 +109,8 @@ export interface Subscription {
   pause(partition: number): void;
   resume(partition: number): void;
   /**
-   * Publishes the outputs and moves the group's position, both or neither; resolves when durable. Outputs may
-   * include records for the input topic itself.
+   * Publishes the outputs and moves the group's position, both or neither; resolves when durable, and readers see it
+   * soon. Outputs may include records for the input topic itself.
    *
    * @throws PartitionLost if the partition was given to another member: nothing was published, and it is that
    *   member's work now. Any other error means that the subscription cannot go on.

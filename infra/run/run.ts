@@ -106,6 +106,7 @@ export async function run(options: RunOptions): Promise<Summary> {
       attempts: config.retries.record_attempts,
       retryFirstDelayMs: config.retries.first_delay_ms,
       retryMaxDelayMs: config.retries.max_delay_ms,
+      awayMs: config.limits.down_ms,
     },
     // Twice what the actor's endpoint takes: enough to keep it full, and never what later stages need.
     sampleRecords: Math.ceil((2 * placesOf(options.endpoints)) / settings.sample.responses),

@@ -11,6 +11,7 @@ import {
   type NewRecord,
   type Subscription,
 } from '../log/log.ts';
+import { Unavailable } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { StorageError } from '../sqlite.ts';
 import { messageOf, oneLine } from '../text.ts';
@@ -34,6 +35,8 @@ export interface StageLimits {
   readonly attempts: number;
   readonly retryFirstDelayMs: number;
   readonly retryMaxDelayMs: number;
+  /** How long a record waits for something that all need and that is away, such as the schema registry. */
+  readonly awayMs: number;
 }
 
 export interface StageOptions {
@@ -293,6 +296,7 @@ class PartitionRun {
     const { signal } = this.#abort;
     if (iteration !== null && (iterationOf(record) ?? iteration) !== iteration) return [];
     let input: unknown = null;
+    let awaySince: number | null = null;
     for (let attempts = 1; ; attempts++) {
       try {
         input ??= await serde.decode(step.from.schema, record.value);
@@ -304,6 +308,15 @@ class PartitionRun {
         signal.throwIfAborted();
         // A full or broken disk is nobody's fault here, and no record may be given up because of it.
         if (error instanceof StorageError || error instanceof NotServed) throw error;
+        if (error instanceof Unavailable) {
+          awaySince ??= time.monotonic();
+          if (time.monotonic() - awaySince > limits.awayMs) throw error;
+          // Nobody's fault and no try: what is needed will be back, or the stage ends.
+          attempts--;
+          logger.debug({ stage: name, key: record.key, error: error.message }, 'record.waiting');
+          await time.sleep(limits.retryMaxDelayMs / 8, signal);
+          continue;
+        }
         const permanent = error instanceof PermanentError;
         if (permanent || attempts >= limits.attempts) {
           logger.warn(

@@ -4,7 +4,7 @@ import { contractTopics, logContract } from '../contract/log.ts';
 
 logContract('the log in memory', (clock) => {
   const log = createMemoryLog({
-    topics: contractTopics,
+    topics: contractTopics(),
     partitions: 2,
     time: { ...systemTime, wall: () => clock.now },
   });

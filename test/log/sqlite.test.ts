@@ -33,7 +33,7 @@ logContract('the log on SQLite', async (clock) => {
   const folder = await mkdtemp(join(tmpdir(), 'spar-log-'));
   const log = openSqliteLog({
     file: join(folder, 'log.db'),
-    topics: contractTopics,
+    topics: contractTopics(),
     partitions: 2,
     time: { ...systemTime, wall: () => clock.now },
   });
@@ -54,7 +54,7 @@ describe('the log on SQLite', () => {
   afterEach(() => rm(folder, { recursive: true }));
 
   const open = (more: Partial<SqliteLogOptions> = {}) =>
-    openSqliteLog({ file, topics: contractTopics, partitions: 2, time: systemTime, ...more });
+    openSqliteLog({ file, topics: contractTopics(), partitions: 2, time: systemTime, ...more });
   const openReader = () =>
     openSqliteLog({ file, time: systemTime, readOnly: true, limits: { pollMs: 10 } });
 

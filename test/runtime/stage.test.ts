@@ -1,5 +1,6 @@
 import { fc, test as property } from '@fast-check/vitest';
 import { describe, expect, test } from 'vitest';
+import { Unavailable } from '../../infra/errors.ts';
 import { createMemoryJournal } from '../../infra/journal/memory.ts';
 import { PartitionLost, type Log, type Transaction } from '../../infra/log/log.ts';
 import { createGateway } from '../../infra/model/gateway.ts';
@@ -279,6 +280,36 @@ describe('a record that fails', () => {
     const [ended] = await recordsOf<Outcome>(home, topics.outcomes);
     expect(ended?.row).toEqual(outcome('i0', { outcome: 'failed', cause }));
     expect(await committedOf(home)).toMatchObject({ position: 1 });
+  });
+
+  test('because something is away that all need uses no tries up, however often it is tried', async () => {
+    const time = instantTime();
+    let failures = 20;
+    const { home, stage } = await stageOf(
+      ({ id }) =>
+        failures-- > 0
+          ? Promise.reject(new Unavailable('the registry does not answer'))
+          : Promise.resolve([outcome(id)]),
+      { time, limits: { attempts: 2 } },
+    );
+    await append(home, ['i0']);
+    await stage.start();
+    await until(async () => expect(await endedOf(home)).toEqual(['i0']));
+    expect(await recordsOf(home, topics.deadLetters)).toEqual([]);
+  });
+
+  test("because something stays away ends the stage, and the record is nobody's dead letter", async () => {
+    const { home, stage, failures } = await stageOf(
+      () => Promise.reject(new Unavailable('the registry does not answer')),
+      { limits: { awayMs: 1000 } },
+    );
+    await append(home, ['i0']);
+    await stage.start();
+    await until(() =>
+      expect(failures.map(({ message }) => message)).toEqual(['the registry does not answer']),
+    );
+    expect(await recordsOf(home, topics.deadLetters)).toEqual([]);
+    expect(await committedOf(home)).toMatchObject({ position: 0 });
   });
 
   test('does not hold up the others', async () => {

@@ -83,6 +83,7 @@ export const limits: StageLimits = {
   attempts: 3,
   retryFirstDelayMs: 10,
   retryMaxDelayMs: 1000,
+  awayMs: 10_000,
 };
 
 /** One stage over `instructions` that writes `outcomes`, in a home in memory. */

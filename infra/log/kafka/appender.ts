@@ -6,7 +6,7 @@ import type { Time } from '../../time.ts';
 import type { NewRecord } from '../log.ts';
 import type { KafkaClient } from './client.ts';
 import { explained } from './failures.ts';
-import { sendBatches } from './send.ts';
+import { sendBatches, type Stamps } from './send.ts';
 
 /** Appends of those who belong to no group. */
 export interface Appender {
@@ -36,9 +36,10 @@ export function createAppender(
   client: KafkaClient,
   pipeline: string,
   time: Time,
+  stamps: Stamps,
   logger: Logger,
 ): Appender {
-  let waiting: Waiting[] = [];
+  const waiting: Waiting[] = [];
   let flushing: Promise<void> | null = null;
   let plain: Promise<Producer> | null = null;
   let transactional: Promise<Producer> | null = null;
@@ -97,7 +98,7 @@ export function createAppender(
   async function sendPlain(records: readonly NewRecord[]): Promise<readonly number[]> {
     plain ??= connect(null);
     try {
-      return await sendBatches(await plain, records, client, time);
+      return await sendBatches(await plain, records, client, stamps);
     } catch (error) {
       // Whether what failed is there is not known, and a sequence with a hole in it goes on nowhere.
       await discard(plain);
@@ -110,7 +111,7 @@ export function createAppender(
     transactional ??= connect(`${pipeline}.append.${randomUUID()}`);
     try {
       const transaction = await (await transactional).transaction();
-      const offsets = await sendBatches(transaction, records, client, time);
+      const offsets = await sendBatches(transaction, records, client, stamps);
       await transaction.commit();
       return offsets;
     } catch (error) {

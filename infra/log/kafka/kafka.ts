@@ -10,6 +10,7 @@ import { explained } from './failures.ts';
 import { createPoller } from './poller.ts';
 import { quietTimers } from './quiet.ts';
 import { createReader } from './reader.ts';
+import { createStamps } from './send.ts';
 import { subscribe } from './subscription.ts';
 import { openKeyTable, type KeyTable } from './tables.ts';
 
@@ -58,7 +59,8 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
   if (tablesFolder !== null) mkdirSync(tablesFolder, { recursive: true });
   const all = Array.from({ length: partitions }, (_, partition) => partition);
   const poller = createPoller(client, time, logger);
-  const appender = createAppender(client, pipeline, time, logger);
+  const stamps = createStamps(time);
+  const appender = createAppender(client, pipeline, time, stamps, logger);
   const admin = client.admin();
   const connecting = admin.connect();
   connecting.catch(() => undefined);
@@ -166,6 +168,7 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
         topic,
         subscriber,
         time,
+        stamps,
         logger,
         checked,
         committed: async (partition) => {

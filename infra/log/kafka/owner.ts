@@ -5,7 +5,7 @@ import type { Time } from '../../time.ts';
 import { PartitionLost, type Committed, type Transaction } from '../log.ts';
 import type { KafkaClient } from './client.ts';
 import { explained, failureOf } from './failures.ts';
-import { sendBatches } from './send.ts';
+import { sendBatches, type Stamps } from './send.ts';
 
 /**
  * The right to publish for one partition of a group, from one assignment to the next. Taking it fences off whoever
@@ -25,6 +25,7 @@ export interface OwnerOptions {
   readonly topic: string;
   readonly partition: number;
   readonly time: Time;
+  readonly stamps: Stamps;
   readonly logger: Logger;
   /** Where the group stands; asked for only when nobody else can move it any more. */
   readonly committed: () => Promise<Committed>;
@@ -75,7 +76,7 @@ export async function takeOwnership(options: OwnerOptions): Promise<Owner> {
   async function publish({ outputs, position, metadata }: Transaction): Promise<void> {
     if (!producer) throw new Error(`${place} has no producer`);
     const transaction = await producer.transaction();
-    await sendBatches(transaction, outputs, client, time);
+    await sendBatches(transaction, outputs, client, options.stamps);
     // kafkajs hands the metadata on to the broker; its types do not know.
     const offsets = { partition, offset: String(position), metadata } as {
       partition: number;
@@ -97,52 +98,62 @@ export async function takeOwnership(options: OwnerOptions): Promise<Owner> {
   }
 
   stands = await initialise();
+  const initial = stands;
+  let last: Promise<unknown> = Promise.resolve();
   return {
-    committed: stands,
+    committed: initial,
 
-    /**
-     * Nobody knows what became of a commit that failed: the producer is thrown away and another one made, which
-     * settles it, and then the log tells. What stands there is what we wanted, or what stood there before; anything
-     * else was written by another owner.
-     */
-    async commit(transaction) {
-      const { position, metadata } = transaction;
-      for (let tries = 1; ; tries++) {
-        try {
-          await publish(transaction);
-          stands = { partition, position, metadata };
-          return;
-        } catch (error) {
-          const failure = failureOf(error);
-          if (failure === null || ['denied', 'missing', 'too-large'].includes(failure)) {
-            throw explained(error, `publishing for ${place}`, client.settings.brokers);
-          }
-          logger.info(
-            { place, tries, failure, message: oneLine(messageOf(error), 300) },
-            'commit.retried',
-          );
-          const abandoned = producer;
-          producer = null;
-          await abandoned?.disconnect().catch(() => undefined);
-          const found = await settle(error);
-          if (same(found, { partition, position, metadata })) {
-            stands = found;
-            return;
-          }
-          if (!same(found, stands)) throw lost(place, error);
-          await time.sleep(Math.min(delayMsMax, 20 * 2 ** Math.min(tries, 8)));
-        }
-      }
+    /** One after the other: a producer has one transaction at a time. */
+    commit(transaction) {
+      const committing = last.then(() => commit(transaction));
+      last = committing.catch(() => undefined);
+      return committing;
     },
 
     async close() {
-      const last = producer;
+      await last;
+      const closing = producer;
       producer = null;
-      await last?.disconnect().catch((error: unknown) => {
+      await closing?.disconnect().catch((error: unknown) => {
         logger.debug({ place, message: oneLine(messageOf(error), 300) }, 'owner.closed');
       });
     },
   };
+
+  /**
+   * Nobody knows what became of a commit that failed: the producer is thrown away and another one made, which
+   * settles it, and then the log tells. What stands there is what we wanted, or what stood there before; anything
+   * else was written by another owner.
+   */
+  async function commit(transaction: Transaction): Promise<void> {
+    const { position, metadata } = transaction;
+    for (let tries = 1; ; tries++) {
+      try {
+        await publish(transaction);
+        stands = { partition, position, metadata };
+        return;
+      } catch (error) {
+        const failure = failureOf(error);
+        if (failure === null || ['denied', 'missing', 'too-large'].includes(failure)) {
+          throw explained(error, `publishing for ${place}`, client.settings.brokers);
+        }
+        logger.info(
+          { place, tries, failure, message: oneLine(messageOf(error), 300) },
+          'commit.retried',
+        );
+        const abandoned = producer;
+        producer = null;
+        await abandoned?.disconnect().catch(() => undefined);
+        const found = await settle(error);
+        if (same(found, { partition, position, metadata })) {
+          stands = found;
+          return;
+        }
+        if (!same(found, stands)) throw lost(place, error);
+        await time.sleep(Math.min(delayMsMax, 20 * 2 ** Math.min(tries, 8)));
+      }
+    }
+  }
 
   /** Only a member may fence: one that was stopped for long would take the partition from its rightful owner. */
   async function settle(cause: unknown): Promise<Committed> {

@@ -91,7 +91,9 @@ export function createPoller(client: KafkaClient, time: Time, logger: Logger): P
       return leaders;
     });
     const ended = await Promise.allSettled(
-      [...byBroker].map(([broker, theirs]) => fetchFrom(broker, theirs)),
+      [...byBroker].map(async ([broker, theirs]) => {
+        for (const layer of layers(theirs)) await fetchFrom(broker, layer);
+      }),
     );
     for (const end of ended) if (end.status === 'rejected') throw end.reason;
   }
@@ -227,4 +229,16 @@ export function createPoller(client: KafkaClient, time: Time, logger: Logger): P
       await looping;
     },
   };
+}
+
+/** A fetch names a partition once: where several groups follow the same one, each has a fetch of its own. */
+function layers(followed: readonly Followed[]): readonly (readonly Followed[])[] {
+  const found: Map<string, Followed>[] = [];
+  for (const one of followed) {
+    const place = `${one.topic}/${one.partition}`;
+    const layer = found.find((candidate) => !candidate.has(place)) ?? new Map<string, Followed>();
+    if (layer.size === 0) found.push(layer);
+    layer.set(place, one);
+  }
+  return found.map((layer) => [...layer.values()]);
 }

@@ -16,7 +16,7 @@ export interface Reader {
     from: number,
     limit: ReadLimit,
   ): Promise<readonly LogRecord[]>;
-  /** The end is that of readers of committed records. */
+  /** The end is behind all that was written, decided or not. */
   ends(topic: string): Promise<readonly PartitionEnds[]>;
   offsetAt(topic: string, partition: number, timestamp: number): Promise<number>;
   /** @throws RunError if the topic is not there */

@@ -12,6 +12,7 @@ import type { KafkaClient } from './client.ts';
 import { joinGroup } from './membership.ts';
 import { takeOwnership, type Owner } from './owner.ts';
 import type { Following, Poller } from './poller.ts';
+import type { Stamps } from './send.ts';
 
 export interface SubscriptionOptions {
   readonly client: KafkaClient;
@@ -20,6 +21,7 @@ export interface SubscriptionOptions {
   readonly topic: string;
   readonly subscriber: Subscriber;
   readonly time: Time;
+  readonly stamps: Stamps;
   readonly logger: Logger;
   /** @throws Error if a record names a topic or partition that is not there */
   readonly checked: (records: readonly NewRecord[]) => void;
@@ -107,6 +109,7 @@ export async function subscribe(options: SubscriptionOptions): Promise<Subscript
         topic,
         partition,
         time,
+        stamps: options.stamps,
         logger,
         committed: () => options.committed(partition),
         confirmed: (over) => membership.confirmed(over),
