@@ -10,7 +10,7 @@ const homes = {
   avsc: ['infra/codec/avro.ts'],
   pino: ['infra/logger.ts'],
   'node:sqlite': ['infra/sqlite.ts'],
-  zod: ['infra/config/schema.ts'],
+  zod: ['infra/config/schema.ts', 'infra/config/cluster-schema.ts'],
   yaml: ['infra/config/load.ts'],
   diff: ['infra/cli/diff.ts'],
   kafkajs: ['infra/cluster/broker.ts', 'infra/log/kafka/*.ts'],

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { faithful } from '../../processors/settings.ts';
 import { defaultExportSettings as exports } from '../exports/settings.ts';
+import { kafkaSection, registrySection } from './cluster-schema.ts';
 
 /**
  * The configuration file, checked. Semantic settings decide which pairs come out and are fixed when an iteration
@@ -277,6 +278,8 @@ export const configSchema = z.strictObject({
         .describe('How long a run waits for an endpoint that is down before it gives up.'),
     })
     .prefault({}),
+  kafka: kafkaSection,
+  registry: registrySection,
   retries: z
     .strictObject({
       attempts: z.int().min(1).max(1000).default(8).describe('Tries of one model call.'),

@@ -2,7 +2,7 @@ import { openKafkaLog } from '../../infra/log/kafka/kafka.ts';
 import { silentLogger } from '../../infra/logger.ts';
 import { systemTime } from '../../infra/time.ts';
 import { contractTopics, logContract } from '../contract/log.ts';
-import { createTopics, freshPrefix, settingsOf } from './support.ts';
+import { createTopics, freshPrefix, settingsOf } from './logs.ts';
 
 logContract('Kafka', async (clock) => {
   const prefix = freshPrefix();

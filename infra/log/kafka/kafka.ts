@@ -5,12 +5,13 @@ import type { Time } from '../../time.ts';
 import type { LogTopic } from '../embedded.ts';
 import type { Committed, Log, LogRecord, NewRecord, Subscriber, Subscription } from '../log.ts';
 import { createAppender } from './appender.ts';
-import { openClient, type KafkaSettings } from './client.ts';
+import { openClient } from './client.ts';
 import { explained } from './failures.ts';
 import { createPoller } from './poller.ts';
 import { quietTimers } from './quiet.ts';
 import { createReader } from './reader.ts';
 import { createStamps } from './send.ts';
+import type { KafkaSettings } from './settings.ts';
 import { subscribe } from './subscription.ts';
 import { openKeyTable, type KeyTable } from './tables.ts';
 

@@ -192,7 +192,9 @@ function heldIn(metadata: Buffer): readonly number[] {
   const decoded = AssignerProtocol.MemberMetadata.decode(metadata);
   try {
     const held: unknown = JSON.parse(decoded?.userData.toString() ?? '[]');
-    return Array.isArray(held) ? held.filter((one) => Number.isSafeInteger(one)) : [];
+    return Array.isArray(held)
+      ? held.filter((one): one is number => Number.isSafeInteger(one))
+      : [];
   } catch {
     // A member of another make holds nothing that we know of.
     return [];

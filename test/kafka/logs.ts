@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Kafka, logLevel } from 'kafkajs';
 import { inject, onTestFinished } from 'vitest';
-import { kafkaDefaults, type KafkaSettings } from '../../infra/log/kafka/client.ts';
+import { kafkaDefaults, type KafkaSettings } from '../../infra/log/kafka/settings.ts';
 import { openKafkaLog, type KafkaLog } from '../../infra/log/kafka/kafka.ts';
 import { silentLogger } from '../../infra/logger.ts';
 import { systemTime, type Time } from '../../infra/time.ts';
