@@ -25,6 +25,7 @@ export const topics = {
     kept: 'forever',
     keyed: true,
     maxBytes: eightMiB,
+    foreign: true,
     about: 'what sources put in; replayed for each iteration',
   }),
   responses: topic<Responses>('responses', {

@@ -11,6 +11,8 @@ export interface TopicInfo {
   readonly keyed: boolean;
   /** Largest record in bytes; the log's default if absent. */
   readonly maxBytes?: number;
+  /** True if others than we write it: their keys may be any, and their values plain JSON. */
+  readonly foreign?: boolean;
   readonly about: string;
 }
 

@@ -78,7 +78,7 @@ async function tap(view: HomeView, topic: TopicInfo, flags: Flags): Promise<void
     let printed = 0;
     for await (const record of recordsOf(view, topic, flags, interrupt.signal)) {
       if (flags.key !== undefined && record.key !== flags.key) continue;
-      const value = await decodedOrBytes(view, topic, record.value);
+      const value = await decodedOrBytes(view, topic, record.value, record);
       await print(
         columns ? clean(csvRow(topic, record, value, columns)) : jsonRow(topic, record, value),
       );

@@ -4,6 +4,7 @@ import type { Count } from '../../processors/rules/vote.ts';
 import type { Outcome } from '../../schemas/records.ts';
 import { nameOnLog, type Topic, type TopicInfo } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
+import type { RecordOrigin } from '../codec/serde.ts';
 import { viewHome, type HomeView } from '../home/home.ts';
 import type { Log, LogRecord } from '../log/log.ts';
 import { oneLine } from '../text.ts';
@@ -43,16 +44,17 @@ export const decoded = async <Row>(
   record: LogRecord,
 ): Promise<Row> =>
   // The topic's schema and its record type are declared together, and a test proves that they agree.
-  (await serde.decode(topic.schema, record.value)) as Row;
+  (await serde.decode(topic.schema, record.value, record)) as Row;
 
 /** The record as it is read, or its bytes if it cannot be. */
 export async function decodedOrBytes(
   { serde }: Pick<HomeView, 'serde'>,
   topic: TopicInfo,
   bytes: Uint8Array,
+  origin?: RecordOrigin,
 ): Promise<unknown> {
   try {
-    return await serde.decode(topic.schema, bytes);
+    return await serde.decode(topic.schema, bytes, origin);
   } catch (error) {
     if (error instanceof PermanentError) return { base64: bytes };
     throw error;

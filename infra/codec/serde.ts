@@ -1,5 +1,6 @@
 import { PermanentError } from '../../processors/processor.ts';
 import { nameOnLog, type TopicInfo } from '../../topology/topology.ts';
+import type { LogRecord } from '../log/log.ts';
 import { parseSchema, schemaText, unreadable, type AvroType } from './avro.ts';
 import type { SchemaRegistry } from './registry.ts';
 
@@ -21,16 +22,32 @@ export interface Serde {
   /**
    * The record, as `schemas/<schema>.avsc` has it today; a promise of it only where the registry has to be asked.
    *
+   * @param origin where the bytes come from, for what producers without a registry leave unsaid
    * @throws PermanentError with the code `decode` or `unknown-schema`.
    */
-  decode(schema: string, bytes: Uint8Array): unknown;
+  decode(schema: string, bytes: Uint8Array, origin?: RecordOrigin): unknown;
 }
+
+export type RecordOrigin = Pick<LogRecord, 'topic' | 'offset' | 'timestamp' | 'key'>;
+
+/**
+ * Reads what is not in the wire format at all, such as the JSON of a producer that has no registry.
+ *
+ * @throws Error if it is no such record; its message says why
+ */
+export type PlainReader = (text: string, origin: RecordOrigin | null) => unknown;
 
 /** Like the brokers' own default. */
 const bytesMaxDefault = 1024 * 1024;
 const headerBytes = 5;
+const magic = 0;
 
-export function createSerde(registry: SchemaRegistry, pipeline: string): Serde {
+/** @param plain readers of plain values, by schema */
+export function createSerde(
+  registry: SchemaRegistry,
+  pipeline: string,
+  plain: Readonly<Record<string, PlainReader>> = {},
+): Serde {
   const writers = new Map<string, Writer>();
   const readers = new Map<string, AvroType>();
   /** By the reader's schema and the writer's id: as many as the registry has, since others never get in. */
@@ -93,7 +110,11 @@ export function createSerde(registry: SchemaRegistry, pipeline: string): Serde {
       return new Uint8Array(scratch.subarray(0, end));
     },
 
-    decode(schema, bytes) {
+    decode(schema, bytes, origin) {
+      const reader = plain[schema];
+      if (reader && bytes.length > 0 && bytes[0] !== magic) {
+        return decodePlain(reader, schema, bytes, origin ?? null);
+      }
       const id = schemaIdOf(bytes);
       const decoder = decoders.get(`${schema}/${id}`);
       if (decoder) return decodeWith(decoder, schema, bytes);
@@ -112,7 +133,7 @@ type Decoder = (bytes: Uint8Array, position: number) => unknown;
 
 /** The end of what was written, or minus the bytes that are missing. */
 function tryWrite(topic: string, { id, type }: Writer, record: unknown, target: Buffer): number {
-  target[0] = 0;
+  target[0] = magic;
   target.writeUInt32BE(id, 1);
   try {
     return type.write(record, target, headerBytes);
@@ -124,11 +145,26 @@ function tryWrite(topic: string, { id, type }: Writer, record: unknown, target: 
 }
 
 function schemaIdOf(bytes: Uint8Array): number {
-  if (bytes.length < headerBytes || bytes[0] !== 0) {
+  if (bytes.length < headerBytes || bytes[0] !== magic) {
     throw new PermanentError('decode', `not in the wire format: ${bytes.length} bytes`);
   }
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(1);
 }
+
+function decodePlain(
+  reader: PlainReader,
+  schema: string,
+  bytes: Uint8Array,
+  origin: RecordOrigin | null,
+): unknown {
+  try {
+    return reader(utf8.decode(bytes), origin);
+  } catch (error) {
+    throw new PermanentError('decode', `not a ${schema}: ${textOf(error)}`, { cause: error });
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 function decodeWith(decoder: Decoder, schema: string, bytes: Uint8Array): unknown {
   try {

@@ -6,6 +6,7 @@ import { topics } from '../../topology/topics.ts';
 import { createSerde, type Serde } from '../codec/serde.ts';
 import { openSqliteRegistry } from '../codec/sqlite-registry.ts';
 import { UsageError } from '../errors.ts';
+import { plainReaders } from '../input/instruction.ts';
 import type { Journal } from '../journal/journal.ts';
 import { openSqliteJournal, readCounters } from '../journal/sqlite.ts';
 import type { Log } from '../log/log.ts';
@@ -57,7 +58,7 @@ export async function openHome(options: {
     });
     const registry = openSqliteRegistry({ file: join(folder, files.registry) });
     const journal = openSqliteJournal({ file: join(folder, files.journal), time });
-    const serde = createSerde(registry, pipeline);
+    const serde = createSerde(registry, pipeline, plainReaders);
     await serde.prepare(kept);
     for (const topic of kept) {
       if (typeof topic.kept !== 'object' || (await isNeeded(log, pipeline, topic))) continue;
@@ -112,7 +113,7 @@ export async function viewHome(options: {
       folder,
       pipeline,
       log,
-      serde: createSerde(registry, pipeline),
+      serde: createSerde(registry, pipeline, plainReaders),
       counters: (iteration) => readCounters(join(folder, files.journal), iteration),
       async close() {
         await log.close();

@@ -32,21 +32,53 @@ export type Parsed = Pick<Instruction, 'id' | 'messages' | 'constraints' | 'resp
  * IFEval's `instruction_id_list` with `kwargs` have a meaning; every other field goes to `extra`. A field that is
  * null is as good as absent.
  *
+ * @param otherwise the id of a line that names none; null for a hash of its messages
  * @throws Refused
  */
-export function fromJson(text: string): Parsed {
+export function fromJson(text: string, otherwise: string | null = null): Parsed {
   const fields = objectOf(text);
   const { prompt, messages, id, key, responses, ...others } = fields;
   const { constraints, instruction_id_list: types, kwargs, ...extra } = others;
   const conversation = conversationOf(prompt, messages, Object.keys(fields));
   return {
-    id: given(id) ? identifier(id, 'id') : given(key) ? identifier(key, 'key') : idOf(conversation),
+    id: given(id)
+      ? identifier(id, 'id')
+      : given(key)
+        ? identifier(key, 'key')
+        : (otherwise ?? idOf(conversation)),
     messages: conversation,
     constraints: [...constraintsOf(constraints), ...ifevalConstraints(types, kwargs)],
     responses: given(responses) ? strings(responses, 'responses') : [],
     // A key beside an id is one more field of the source.
     extra: JSON.stringify(given(id) && given(key) ? { key, ...extra } : extra),
   };
+}
+
+/**
+ * A plain JSON value of `instructions`, as producers without a registry write it: the same fields as a line of a
+ * file. Without an id it has the record's key, and without that a hash of its messages.
+ *
+ * @throws Refused
+ */
+export function fromProducer(text: string, origin: ProducerOrigin | null): Instruction {
+  const key = origin?.key ?? '';
+  return {
+    ...fromJson(text, key === '' ? null : key),
+    source: origin?.topic ?? '',
+    source_line: origin?.offset ?? 0,
+    added_at: origin?.timestamp ?? 0,
+  };
+}
+
+/** For the topics that others write, by the schema of their records. */
+export const plainReaders = { instruction: fromProducer };
+
+/** The record that a producer wrote. */
+interface ProducerOrigin {
+  readonly topic: string;
+  readonly offset: number;
+  readonly timestamp: number;
+  readonly key: string | null;
 }
 
 /** A line of plain text is one user's turn. */

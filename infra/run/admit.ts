@@ -1,12 +1,13 @@
 import { PermanentError } from '../../processors/processor.ts';
 import type { Instruction } from '../../schemas/records.ts';
+import { partitionOf } from '../../topology/partition.ts';
 import { nameOnLog } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import type { Serde } from '../codec/serde.ts';
+import { ahead } from '../input/ahead.ts';
 import { contentDigest } from '../input/identity.ts';
 import type { InputItem } from '../input/read.ts';
 import type { Log } from '../log/log.ts';
-import { shareOf } from '../model/draw.ts';
 import { estimatedTokens } from '../model/gateway.ts';
 import { iterationOf } from '../runtime/headers.ts';
 import { oneLine } from '../text.ts';
@@ -42,6 +43,8 @@ export interface AdmitOptions {
 
 /** Appends in flight at most: reading does not run far ahead of the disk. */
 const appendsMax = 512;
+/** Instructions that are looked up at once: a log far away answers many as soon as one. */
+const lookUpsMax = 64;
 
 /**
  * Puts instructions into the stream as they come, each once per iteration: a record in `instructions` that names
@@ -60,7 +63,15 @@ export async function admit(
     admission.rejected++;
     onRejected(message);
   };
-  for await (const item of items) {
+  const lookedUp = ahead(
+    items,
+    async (item) => ({
+      item,
+      known: item.kind === 'instruction' ? await knownAs(item.instruction, options) : false,
+    }),
+    lookUpsMax,
+  );
+  for await (const { item, known } of lookedUp) {
     if (signal.aborted) break;
     if (item.kind === 'rejected') {
       reject(item.message);
@@ -72,7 +83,6 @@ export async function admit(
       continue;
     }
     const { instruction } = item;
-    const known = await knownAs(instruction, options);
     if (typeof known === 'string') {
       reject(known);
       if (strict) break;
@@ -96,7 +106,7 @@ export async function admit(
       const appended = log.append([
         {
           topic,
-          partition: shareOf(instruction.id, log.partitions),
+          partition: partitionOf(instruction.id, log.partitions),
           key: instruction.id,
           headers: { iteration },
           value,
@@ -141,9 +151,15 @@ async function knownAs(
   instruction: Instruction,
   { log, serde, pipeline, iteration }: AdmitOptions,
 ): Promise<boolean | string> {
-  const records = await log.ofKey(nameOnLog(pipeline, topics.instructions), instruction.id);
+  const records = await log.ofKey(nameOnLog(pipeline, topics.instructions), instruction.id, {
+    partition: partitionOf(instruction.id, log.partitions),
+  });
   for (const record of records) {
-    const before = (await serde.decode(topics.instructions.schema, record.value)) as Instruction;
+    const before = (await serde.decode(
+      topics.instructions.schema,
+      record.value,
+      record,
+    )) as Instruction;
     if (contentDigest(before) !== contentDigest(instruction)) {
       return (
         `${instruction.source}:${instruction.source_line}: this home has the id ` +

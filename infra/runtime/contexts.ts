@@ -92,7 +92,7 @@ export function createContexts(options: ContextsOptions): Contexts {
       return {
         settings,
         signal,
-        chance: chanceOf(settings.seed, id, record.key ?? instruction),
+        chance: chanceOf(settings.seed, id, step.from.foreign ? instruction : (record.key ?? '')),
         tables: Object.fromEntries(
           Object.entries(step.tables).map(([table, topic]) => [
             table,
@@ -110,8 +110,13 @@ export function createContexts(options: ContextsOptions): Contexts {
   };
 }
 
+/** An instruction has an id of its own; all that comes of it names it. */
 function instructionOf(input: unknown, record: LogRecord): string {
-  const { instruction_id: id } = input as { readonly instruction_id?: unknown };
+  const { instruction_id: of, id } = input as {
+    readonly instruction_id?: unknown;
+    readonly id?: unknown;
+  };
+  if (typeof of === 'string') return of;
   return typeof id === 'string' ? id : (record.key ?? '');
 }
 

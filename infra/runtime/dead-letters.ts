@@ -70,12 +70,12 @@ function failedOutcome(
   revision: number,
 ): Outcome | null {
   const iteration = iterationOf(record) ?? own;
-  if (iteration === null || record.key === null) return null;
-  const parts = partsOf(record.key);
-  // Before `sample` a key is the instruction alone; afterwards it starts with the iteration.
-  const instruction = step.from === topics.instructions ? record.key : parts[1];
+  const parts = partsOf(record.key ?? '');
+  // Before `sample` a record is the instruction alone, under whatever key; afterwards a key starts with the iteration.
+  const instruction = step.from.foreign === true ? (idOf(input) ?? record.key) : parts[1];
   const tree = step.ends === 'tree' ? Number(parts[2]) : null;
-  if (instruction === undefined || (tree !== null && !Number.isSafeInteger(tree))) return null;
+  if (iteration === null || instruction == null || (tree !== null && !Number.isSafeInteger(tree)))
+    return null;
   const trees = Number(record.headers['trees'] ?? 1);
   return {
     id:
@@ -100,6 +100,11 @@ function spendOf(input: unknown): Spend {
     input as unknown as Spend;
   return { calls, generations, prompt_tokens, completion_tokens, tokens_estimated, cost };
 }
+
+const idOf = (input: unknown): string | null =>
+  typeof input === 'object' && input !== null && 'id' in input && typeof input.id === 'string'
+    ? input.id
+    : null;
 
 const evaluatedOf = (input: unknown): number =>
   typeof input === 'object' && input !== null && 'evaluated' in input ? Number(input.evaluated) : 0;

@@ -15,11 +15,15 @@ export function headersFor(
 ): Record<string, string> {
   const { headers } = input;
   const own = headers['iteration'] ?? iteration;
-  const trees = (output as { readonly trees?: unknown }).trees;
+  const { trees, instruction_id: instruction } = output as {
+    readonly trees?: unknown;
+    readonly instruction_id?: unknown;
+  };
+  const about = typeof instruction === 'string' ? instruction : (input.key ?? '');
   const revision = revisionOf(input);
   return {
     ...(own !== null && { iteration: own }),
-    trace: headers['trace'] ?? traceOf(own ?? '', input.key ?? ''),
+    trace: headers['trace'] ?? traceOf(own ?? '', about),
     order: String(orderOf(input)),
     rules: rulesVersion,
     ...(typeof trees === 'number' && { trees: String(trees) }),

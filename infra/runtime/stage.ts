@@ -184,7 +184,7 @@ class PartitionRun {
   #pending: LogRecord[] = [];
   /** Started and not committed, by offset. */
   readonly #started = new Map<number, LogRecord>();
-  /** Keys of started records, each with those that wait behind it. */
+  /** What started records are about, each with those that wait behind it. */
   readonly #lanes = new Map<string, LogRecord[]>();
   #laned = 0;
   /** The iteration of each record that is held, by offset. */
@@ -256,7 +256,8 @@ class PartitionRun {
       if (this.#started.size >= limits.records * this.#options.share()) break;
       if (!this.#window.holds(record.offset)) break;
       taken++;
-      const lane = record.key === null ? undefined : this.#lanes.get(record.key);
+      const about = this.#aboutOf(record);
+      const lane = about === null ? undefined : this.#lanes.get(about);
       if (lane) {
         lane.push(record);
         this.#laned++;
@@ -269,7 +270,8 @@ class PartitionRun {
 
   #run(record: LogRecord): void {
     this.#started.set(record.offset, record);
-    if (record.key !== null) this.#lanes.set(record.key, []);
+    const about = this.#aboutOf(record);
+    if (about !== null) this.#lanes.set(about, []);
     this.#attempt(record).then(
       (outputs) => this.#finish({ record, outputs }),
       (error: unknown) => {
@@ -299,7 +301,7 @@ class PartitionRun {
     let awaySince: number | null = null;
     for (let attempts = 1; ; attempts++) {
       try {
-        input ??= await serde.decode(step.from.schema, record.value);
+        input ??= await serde.decode(step.from.schema, record.value, record);
         const context = await contexts.of(this.#options, record, input, signal);
         // The topology's types tie the record to the processor; here both are opaque.
         const outputs = await step.process(input as never, context as never);
@@ -446,13 +448,27 @@ class PartitionRun {
   #release(record: LogRecord): void {
     this.#started.delete(record.offset);
     this.#bytes -= record.value.byteLength;
-    if (record.key === null) return;
-    const [next, ...rest] = this.#lanes.get(record.key) ?? [];
-    this.#lanes.delete(record.key);
+    const about = this.#aboutOf(record);
+    if (about === null) return;
+    const [next, ...rest] = this.#lanes.get(about) ?? [];
+    this.#lanes.delete(about);
     if (!next || this.#draining) return;
     this.#laned--;
     this.#run(next);
-    this.#lanes.set(record.key, rest);
+    this.#lanes.set(about, rest);
+  }
+
+  /** What a record is about: its key, unless others wrote it, who may key theirs as they like. */
+  #aboutOf(record: LogRecord): string | null {
+    const { step, serde } = this.#options;
+    if (step.from.foreign !== true) return record.key;
+    try {
+      const { id } = serde.decode(step.from.schema, record.value, record) as { id?: unknown };
+      return typeof id === 'string' ? id : record.key;
+    } catch {
+      // It will be a dead letter, and whose it is does not matter.
+      return record.key;
+    }
   }
 
   #throttle(): void {

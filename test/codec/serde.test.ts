@@ -5,6 +5,8 @@ import { test as propertyTest } from '@fast-check/vitest';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createSerde, type Serde } from '../../infra/codec/serde.ts';
 import { openSqliteRegistry, type SqliteRegistry } from '../../infra/codec/sqlite-registry.ts';
+import { idOf } from '../../infra/input/identity.ts';
+import { plainReaders } from '../../infra/input/instruction.ts';
 import { topics } from '../../topology/topics.ts';
 import { topic, type TopicInfo } from '../../topology/topology.ts';
 import { recordsOf } from '../schemas/records.ts';
@@ -171,5 +173,49 @@ test('a record that an older version wrote gets the defaults of what is new', as
   expect(await serde.decode('outcome', bytes)).toMatchObject({
     ...{ id: 'a', iteration: 'b', instruction_id: 'c' },
     ...{ tree: null, revision: 0 },
+  });
+});
+
+describe('a producer without a registry', () => {
+  const read = createSerde(registry, 'spar', plainReaders);
+  const origin = { topic: 'spar.instructions', offset: 7, timestamp: 99, key: 'k' };
+  const decode = (text: string | Uint8Array, from?: typeof origin) =>
+    read.decode('instruction', typeof text === 'string' ? Buffer.from(text) : text, from);
+
+  test('may write plain JSON, with the fields of a line of a file', () => {
+    expect(decode('{"id":"a","prompt":"Say it.","constraints":[{"id":"c"}]}', origin)).toEqual({
+      ...{ id: 'a', messages: [{ role: 'user', content: 'Say it.' }], responses: [], extra: '{}' },
+      ...{ constraints: [{ id: 'c', arguments: '{}' }] },
+      ...{ source: 'spar.instructions', source_line: 7, added_at: 99 },
+    });
+  });
+
+  test.each([
+    ['its own', '{"id":"a","prompt":"Say it."}', origin, 'a'],
+    ["else the record's key", '{"prompt":"Say it."}', origin, 'k'],
+    [
+      'else a hash of its messages',
+      '{"prompt":"Say it."}',
+      { ...origin, key: null as never },
+      idOf([{ role: 'user', content: 'Say it.' }]),
+    ],
+  ])('an id is %s', (_name, text, from, id) => {
+    expect(decode(text, from)).toMatchObject({ id });
+  });
+
+  test.each([
+    ['no JSON', 'hello', /not JSON/],
+    ['no prompt', '{"text":"Say it."}', /needs `prompt` or `messages`/],
+    ['no UTF-8', Buffer.from([0x7b, 0xff, 0x7d]), /instruction/],
+  ])('%s is refused, with what is wrong', (_name, text, words) => {
+    expect(() => decode(text, origin)).toThrow(
+      expect.objectContaining({ code: 'decode', message: expect.stringMatching(words) }),
+    );
+  });
+
+  test('has that right for instructions alone', () => {
+    expect(() => read.decode('outcome', Buffer.from('{"id":"a"}'))).toThrow(
+      expect.objectContaining({ code: 'decode' }),
+    );
   });
 });

@@ -218,6 +218,27 @@ describe('records of the same key', () => {
     expect(seen).toEqual([0, 1, 2]);
   });
 
+  test('of a foreign producer are those of one instruction, under whatever keys', async () => {
+    const { started, process, end } = script();
+    const { home, stage } = await stageOf(process);
+    const foreign = (key: string | null, prompt: string) => ({
+      topic: 'spar.instructions',
+      partition: 0,
+      key,
+      headers: { iteration: '1' },
+      value: Buffer.from(JSON.stringify({ id: prompt, prompt })),
+    });
+    await home.log.append([foreign(null, 'a'), foreign('x', 'a'), foreign('y', 'b')]);
+    await stage.start();
+    await until(() => expect(started).toEqual(['a', 'b']));
+    await awhile();
+    expect(started).toEqual(['a', 'b']);
+    end('a');
+    await until(() => expect(started).toEqual(['a', 'b', 'a']));
+    const [ended] = await recordsOf<Outcome>(home, topics.outcomes);
+    expect(ended?.row.instruction_id).toBe('a');
+  });
+
   test('do not hold up others', async () => {
     const { started, process, end } = script();
     const { home, stage } = await stageOf(process);

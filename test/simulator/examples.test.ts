@@ -6,7 +6,7 @@ import { roleOf } from '../../infra/simulator/answer.ts';
 const lines = readFileSync(new URL('../../examples/instructions.jsonl', import.meta.url), 'utf8')
   .trimEnd()
   .split('\n');
-const instructions = lines.map(fromJson);
+const instructions = lines.map((line) => fromJson(line));
 
 const last = (index: number) => instructions[index]?.messages.at(-1)?.content ?? '';
 

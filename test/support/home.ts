@@ -1,6 +1,7 @@
 import { createSerde } from '../../infra/codec/serde.ts';
 import { openSqliteRegistry } from '../../infra/codec/sqlite-registry.ts';
 import type { Home } from '../../infra/home/home.ts';
+import { plainReaders } from '../../infra/input/instruction.ts';
 import { createMemoryJournal } from '../../infra/journal/memory.ts';
 import { createMemoryLog } from '../../infra/log/memory.ts';
 import { systemTime } from '../../infra/time.ts';
@@ -11,7 +12,7 @@ import { topics } from '../../topology/topics.ts';
 export async function memoryHome(partitions = 1): Promise<Home> {
   const pipeline = 'spar';
   const registry = openSqliteRegistry({ file: ':memory:' });
-  const serde = createSerde(registry, pipeline);
+  const serde = createSerde(registry, pipeline, plainReaders);
   await serde.prepare(Object.values(topics));
   const log = createMemoryLog({
     topics: Object.values(topics).map((topic) => ({ ...topic, name: nameOnLog(pipeline, topic) })),
