@@ -106,17 +106,23 @@ export function openDatabase(options: OpenOptions): Database {
  * @throws StorageError with the code `busy` if another process, or another part of this one, holds it.
  */
 export function lockFolder(folder: string): () => void {
-  const database = connect(`${folder}/writer.lock`, false, 0);
+  const release = tryLock(`${folder}/writer.lock`);
+  if (release) return release;
+  throw new StorageError(
+    'busy',
+    `the home ${folder} is being written by another run; wait for it, stop it, or use another home`,
+  );
+}
+
+/** Holds the file's lock until it is released or the process ends, however it ends; null if somebody else does. */
+export function tryLock(file: string): (() => void) | null {
+  const database = connect(file, false, 0);
   try {
     database.exec('BEGIN IMMEDIATE');
   } catch (error) {
     database.close();
-    if (!(error instanceof StorageError) || error.code !== 'busy') throw error;
-    throw new StorageError(
-      'busy',
-      `the home ${folder} is being written by another run; wait for it, stop it, or use another home`,
-      { cause: error },
-    );
+    if (error instanceof StorageError && error.code === 'busy') return null;
+    throw error;
   }
   return () => database.close();
 }

@@ -36,10 +36,7 @@ export function openSqliteJournal(options: SqliteJournalOptions): Journal {
     create: createTables,
     cacheKiB: options.cacheKiB ?? 16 * 1024,
   });
-  const findDraw = database.prepare(
-    `SELECT answers.id, draws.position, answers.body
-     FROM draws JOIN answers ON answers.id = draws.answer WHERE draws.id = ?`,
-  );
+  const find = finderIn(database);
   const addAnswer = database.prepare(
     'INSERT INTO answers (iteration, body) VALUES (?, ?) RETURNING id',
   );
@@ -88,20 +85,7 @@ export function openSqliteJournal(options: SqliteJournalOptions): Journal {
   }
 
   return {
-    find(ids) {
-      // The draws of one answer are asked for together, so it is unpacked once.
-      const bodies = new Map<number, readonly JournalEntry[]>();
-      return ids.map((id) => {
-        const row = findDraw.get(Buffer.from(id, 'hex'));
-        if (!row) return null;
-        const [answer, position, body] = row.map((value, index) =>
-          index < 2 ? Number(value) : value,
-        );
-        const entries = bodies.get(answer as number) ?? unpack(body);
-        bodies.set(answer as number, entries);
-        return entries[position as number] ?? null;
-      });
-    },
+    find,
 
     put(iteration, entries, counters) {
       const body = pack(entries);
@@ -139,26 +123,69 @@ export function openSqliteJournal(options: SqliteJournalOptions): Journal {
   };
 }
 
+/** A journal that another process writes, or has written. */
+export interface JournalView extends Pick<Journal, 'find' | 'note' | 'counters'> {
+  close(): void;
+}
+
+/** @throws StorageError if the file is missing, damaged, or from another version. */
+export function viewSqliteJournal(file: string): JournalView {
+  const database = openDatabase({
+    file,
+    version: formatVersion,
+    readOnly: true,
+    create: () => undefined,
+    cacheKiB: 4096,
+  });
+  const counters = database.prepare('SELECT name, value FROM counters WHERE iteration = ?');
+  const getNote = database.prepare('SELECT json FROM notes WHERE key = ?');
+  return {
+    find: finderIn(database),
+    note: (key) => {
+      const json = getNote.get(key)?.[0];
+      return typeof json === 'string' ? json : null;
+    },
+    counters: (iteration) =>
+      Object.fromEntries(
+        counters.all(iteration).map(([name, value]) => [String(name), Number(value)]),
+      ),
+    close: () => database.close(),
+  };
+}
+
 /**
  * What was counted for an iteration, read beside the process that writes it.
  *
  * @throws StorageError if the file is missing, damaged, or from another version.
  */
 export function readCounters(file: string, iteration: string): Readonly<Record<string, number>> {
-  const database = openDatabase({
-    file,
-    version: formatVersion,
-    readOnly: true,
-    create: () => undefined,
-  });
+  const view = viewSqliteJournal(file);
   try {
-    const rows = database.prepare('SELECT name, value FROM counters WHERE iteration = ?');
-    return Object.fromEntries(
-      rows.all(iteration).map(([name, value]) => [String(name), Number(value)]),
-    );
+    return view.counters(iteration);
   } finally {
-    database.close();
+    view.close();
   }
+}
+
+function finderIn(database: Database): Journal['find'] {
+  const findDraw = database.prepare(
+    `SELECT answers.id, draws.position, answers.body
+     FROM draws JOIN answers ON answers.id = draws.answer WHERE draws.id = ?`,
+  );
+  return (ids) => {
+    // The draws of one answer are asked for together, so it is unpacked once.
+    const bodies = new Map<number, readonly JournalEntry[]>();
+    return ids.map((id) => {
+      const row = findDraw.get(Buffer.from(id, 'hex'));
+      if (!row) return null;
+      const [answer, position, body] = row.map((value, index) =>
+        index < 2 ? Number(value) : value,
+      );
+      const entries = bodies.get(answer as number) ?? unpack(body);
+      bodies.set(answer as number, entries);
+      return entries[position as number] ?? null;
+    });
+  };
 }
 
 function createTables(database: Database): void {
