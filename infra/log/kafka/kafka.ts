@@ -3,7 +3,7 @@ import type { Logger } from '../../logger.ts';
 import { Unavailable } from '../../errors.ts';
 import type { Time } from '../../time.ts';
 import type { LogTopic } from '../embedded.ts';
-import type { Committed, Log, LogRecord, NewRecord, Subscriber, Subscription } from '../log.ts';
+import type { Committed, Log, LogRecord, NewRecord, Subscriber } from '../log.ts';
 import { createAppender } from './appender.ts';
 import { openClient } from './client.ts';
 import { explained } from './failures.ts';
@@ -12,7 +12,7 @@ import { quietTimers } from './quiet.ts';
 import { createReader } from './reader.ts';
 import { createStamps } from './send.ts';
 import type { KafkaSettings } from './settings.ts';
-import { subscribe } from './subscription.ts';
+import { subscribe, type Handover, type KafkaSubscription, type Place } from './subscription.ts';
 import { openKeyTable, type KeyTable } from './tables.ts';
 
 export interface KafkaLogOptions {
@@ -23,6 +23,8 @@ export interface KafkaLogOptions {
   readonly pipeline: string;
   /** Where the tables of keys are kept; null for as long as the process lives. */
   readonly tables: string | null;
+  /** Asks the other processes of this machine for a partition that is ours now; nobody is asked without it. */
+  readonly handover?: Handover;
   readonly time: Time;
   readonly logger: Logger;
 }
@@ -31,6 +33,8 @@ export interface KafkaLogOptions {
 export interface KafkaLog extends Log {
   /** A name that the cluster has for ever. */
   readonly clusterId: string;
+  /** Gives a partition up for another member of its group, finished work first; false if it is not held here. */
+  release(place: Place): Promise<boolean>;
 }
 
 /** Records of one key that are returned where the caller sets no limit. */
@@ -65,11 +69,11 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
   const admin = client.admin();
   const connecting = admin.connect();
   connecting.catch(() => undefined);
-  const open = new Set<Subscription>();
+  const open = new Map<string, KafkaSubscription>();
   const tables = new Map<string, KeyTable>();
   const closing = new AbortController();
 
-  function checked(records: readonly NewRecord[]): void {
+  function checked(records: readonly Pick<NewRecord, 'topic' | 'partition'>[]): void {
     for (const { topic, partition } of records) {
       if (!keyed.has(topic)) throw new Error(`this log has no topic ${topic}`);
       if (!(partition >= 0 && partition < partitions)) {
@@ -161,7 +165,9 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
     },
 
     async subscribe(group, topic, subscriber: Subscriber) {
-      checked([{ topic, partition: 0 } as NewRecord]);
+      checked([{ topic, partition: 0 }]);
+      const name = `${group} on ${topic}`;
+      if (open.has(name)) throw new Error(`${name} is already subscribed in this process`);
       const subscription = await subscribe({
         client,
         poller,
@@ -176,11 +182,15 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
           const found = (await committed(group, topic)).find((one) => one.partition === partition);
           return found ?? { partition, position: 0, metadata: '' };
         },
-        closed: () => open.delete(subscription),
+        handover: options.handover ?? (() => Promise.resolve(false)),
+        closed: () => open.delete(name),
       });
-      open.add(subscription);
+      open.set(name, subscription);
       return subscription;
     },
+
+    release: async ({ group, topic, partition }) =>
+      (await open.get(`${group} on ${topic}`)?.release(partition)) ?? false,
 
     read: (topic, partition, from, limit) => reader.read(topic, partition, from, limit),
     ends: (topic) => reader.ends(topic),
@@ -216,7 +226,7 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
 
     async close() {
       closing.abort(new Error('the log is closed'));
-      const ended = await Promise.allSettled([...open].map((subscription) => subscription.close()));
+      const ended = await Promise.allSettled([...open.values()].map((one) => one.close()));
       await appender.close();
       await poller.close();
       await reader.close();

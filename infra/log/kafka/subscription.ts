@@ -14,6 +14,25 @@ import { takeOwnership, type Owner } from './owner.ts';
 import type { Following, Poller } from './poller.ts';
 import type { Stamps } from './send.ts';
 
+/** A partition of a group. */
+export interface Place {
+  readonly group: string;
+  readonly topic: string;
+  readonly partition: number;
+}
+
+/**
+ * Asks whoever can be asked for a partition that is ours now; resolves with true if they had it and have given it up,
+ * so that nobody needs to be given time for that.
+ */
+export type Handover = (place: Place, signal: AbortSignal) => Promise<boolean>;
+
+/** A subscription whose partitions can be asked for. */
+export interface KafkaSubscription extends Subscription {
+  /** Gives a partition up for another member, finished work first; false if it is not held here. */
+  release(partition: number): Promise<boolean>;
+}
+
 export interface SubscriptionOptions {
   readonly client: KafkaClient;
   readonly poller: Poller;
@@ -26,6 +45,7 @@ export interface SubscriptionOptions {
   /** @throws Error if a record names a topic or partition that is not there */
   readonly checked: (records: readonly NewRecord[]) => void;
   readonly committed: (partition: number) => Promise<Committed>;
+  readonly handover: Handover;
   readonly closed: () => void;
 }
 
@@ -48,11 +68,13 @@ interface Epoch {
  * lets the subscriber commit what it has finished, and gives the right up. A rebalance that leaves a partition where
  * it is does not touch its epoch.
  */
-export async function subscribe(options: SubscriptionOptions): Promise<Subscription> {
+export async function subscribe(options: SubscriptionOptions): Promise<KafkaSubscription> {
   const { client, poller, group, topic, subscriber, time, logger } = options;
   const epochs = new Map<number, Epoch>();
   const closing = new AbortController();
   const underWay = new Set<Promise<void>>();
+  /** What the group gave us last, and of that what nobody has asked us for since. */
+  let assigned = new Set<number>();
   let desired = new Set<number>();
   /** The first assignment has been carried out. */
   const first = Promise.withResolvers<undefined>();
@@ -79,6 +101,7 @@ export async function subscribe(options: SubscriptionOptions): Promise<Subscript
     held: () => [...epochs.keys()],
     failed: fail,
     assigned(partitions, { anew, alone }) {
+      assigned = new Set(partitions);
       desired = new Set(partitions);
       const gone = [...epochs.values()].filter(({ partition }) => anew || !desired.has(partition));
       const gained = partitions.filter((partition) => !epochs.has(partition));
@@ -102,7 +125,8 @@ export async function subscribe(options: SubscriptionOptions): Promise<Subscript
     const signal = epoch.over.signal;
     try {
       // Whoever had it until now is about to commit what it has finished; taking over at once would undo that.
-      if (!alone) await time.sleep(client.settings.timeouts.handoverMs, signal);
+      const handed = !alone && (await options.handover({ group, topic, partition }, signal));
+      if (!alone && !handed) await time.sleep(client.settings.timeouts.handoverMs, signal);
       epoch.owner = await takeOwnership({
         client,
         group,
@@ -146,8 +170,26 @@ export async function subscribe(options: SubscriptionOptions): Promise<Subscript
     if (desired.has(partition) && !epochs.has(partition)) await gain(partition, false);
   }
 
+  async function release(partition: number): Promise<boolean> {
+    const epoch = epochs.get(partition);
+    if (!epoch?.following || closing.signal.aborted) return false;
+    desired.delete(partition);
+    await lose(epoch);
+    background(reconsider(partition));
+    return true;
+  }
+
+  /** Whoever asked for it may have been wrong, as after a long stop: what the group says counts. */
+  async function reconsider(partition: number): Promise<void> {
+    await membership.confirmed(closing.signal).catch(() => undefined);
+    if (closing.signal.aborted || !assigned.has(partition) || epochs.has(partition)) return;
+    desired.add(partition);
+    await gain(partition, false);
+  }
+
   async function leave(): Promise<void> {
     closing.abort(new Error(`${group} is left`));
+    assigned = new Set();
     desired = new Set();
     const ended = await Promise.allSettled([...epochs.values()].map((epoch) => lose(epoch)));
     await membership.leave();
@@ -194,6 +236,7 @@ export async function subscribe(options: SubscriptionOptions): Promise<Subscript
         throw error;
       }
     },
+    release,
     close: () => (closed ??= leave()),
   };
 }

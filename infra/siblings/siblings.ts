@@ -1,0 +1,215 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, realpathSync, rmSync } from 'node:fs';
+import { createConnection, createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Logger } from '../logger.ts';
+import { messageOf } from '../text.ts';
+import type { Time } from '../time.ts';
+
+/** A partition of a consumer group, which one process at a time works on. */
+export interface Place {
+  readonly group: string;
+  readonly topic: string;
+  readonly partition: number;
+}
+
+/** What a process can say of its own work. */
+export interface Worker {
+  /**
+   * Gives the place up if it is held here: finished work is committed, nothing new begins, and what was asked of a
+   * model goes on. Resolves with false if it is not held here.
+   */
+  release(place: Place): Promise<boolean>;
+  /** Draws that a model is being asked for at this moment. */
+  underWay(): readonly string[];
+  /** Calls back with draws that have ended, in the journal or in vain; returns the way out. */
+  onEnded(listener: (draws: readonly string[]) => void): () => void;
+}
+
+/**
+ * The processes of one home. Who takes a partition over asks them for it first: so finished work is committed before
+ * it would be fenced off, and calls that are under way elsewhere are waited for instead of paid for twice.
+ */
+export interface Siblings {
+  /** Resolves with true if one of them had it; false if none did, or none answered in time. */
+  takeOver(place: Place, signal: AbortSignal): Promise<boolean>;
+  /**
+   * Resolves when a draw that a sibling was asking for is no longer under way there: then the journal has it, or
+   * nobody. Null if no sibling is known to be at it.
+   */
+  awaited(draw: string): Promise<void> | null;
+  close(): Promise<void>;
+}
+
+export interface SiblingsOptions {
+  readonly folder: string;
+  /** This process's own number among those of the home. */
+  readonly slot: number;
+  readonly worker: Worker;
+  /** How long a sibling may take to give a place up. */
+  readonly answerMs: number;
+  /** How long a draw may be waited for: as long as a call may take. */
+  readonly drawMs: number;
+  readonly time: Time;
+  readonly logger: Logger;
+}
+
+/** Characters that the path of a socket may have on all platforms. */
+const pathMax = 100;
+
+/** One line of JSON each way. */
+interface Request {
+  readonly release: Place;
+}
+type Reply =
+  | { readonly released: boolean; readonly draws: readonly string[] }
+  | { readonly ended: readonly string[] };
+
+export async function openSiblings(options: SiblingsOptions): Promise<Siblings> {
+  const { slot, answerMs, drawMs, time, logger } = options;
+  const { folder, prefix } = socketsOf(options.folder);
+  const own = join(folder, `${prefix}${slot}.sock`);
+  /** Connections to siblings that still work on something we wait for, and theirs to us. */
+  const connections = new Set<Socket>();
+  const awaited = new Map<string, PromiseWithResolvers<undefined>>();
+  const server = await listen(own, (socket) => answer(socket, options, connections));
+
+  function settle(draws: Iterable<string>): void {
+    for (const draw of draws) {
+      awaited.get(draw)?.resolve(undefined);
+      awaited.delete(draw);
+    }
+  }
+
+  /** Resolves when the sibling has answered; the connection stays open for as long as it works on something. */
+  function ask(path: string, place: Place): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const socket = createConnection(path);
+    const theirs = new Set<string>();
+    const over = new AbortController();
+    connections.add(socket);
+    const end = () => {
+      over.abort(new Error('the sibling has ended'));
+      connections.delete(socket);
+      socket.destroy();
+      settle(theirs);
+      theirs.clear();
+      resolve(false);
+    };
+    socket.on('error', (error) => {
+      logger.debug({ path, message: messageOf(error) }, 'sibling.gone');
+    });
+    socket.on('close', end);
+    socket.on('connect', () => socket.write(`${JSON.stringify({ release: place })}\n`));
+    onMessages(socket, logger, (message) => {
+      const reply = message as Reply;
+      if ('released' in reply) {
+        for (const draw of reply.draws) {
+          theirs.add(draw);
+          if (!awaited.has(draw)) awaited.set(draw, Promise.withResolvers());
+        }
+        resolve(reply.released);
+      } else {
+        for (const draw of reply.ended) theirs.delete(draw);
+        settle(reply.ended);
+      }
+      if (theirs.size === 0) end();
+    });
+    time.sleep(answerMs, over.signal).then(
+      () => resolve(false),
+      () => undefined,
+    );
+    time.sleep(drawMs, over.signal).then(end, () => undefined);
+    return promise;
+  }
+
+  return {
+    async takeOver(place, signal) {
+      const paths = readdirSync(folder)
+        .filter((name) => name.startsWith(prefix) && name.endsWith('.sock'))
+        .map((name) => join(folder, name))
+        .filter((path) => path !== own);
+      const answers = await Promise.all(paths.map((path) => ask(path, place)));
+      signal.throwIfAborted();
+      return answers.includes(true);
+    },
+    awaited: (draw) => awaited.get(draw)?.promise ?? null,
+    async close() {
+      for (const socket of connections) socket.destroy();
+      settle([...awaited.keys()]);
+      const { promise, resolve } = Promise.withResolvers<undefined>();
+      server.close(() => resolve(undefined));
+      await promise;
+      rmSync(own, { force: true });
+    },
+  };
+}
+
+/** Answers one request of a sibling, and tells it for as long as it stays what has ended meanwhile. */
+function answer(
+  socket: Socket,
+  { worker, logger }: SiblingsOptions,
+  connections: Set<Socket>,
+): void {
+  connections.add(socket);
+  let leave = (): void => undefined;
+  socket.on('error', (error) => {
+    logger.debug({ message: messageOf(error) }, 'sibling.gone');
+  });
+  socket.on('close', () => {
+    connections.delete(socket);
+    leave();
+  });
+  const say = (reply: Reply) => socket.write(`${JSON.stringify(reply)}\n`);
+  onMessages(socket, logger, (message) => {
+    const { release } = message as Request;
+    worker.release(release).then(
+      (released) => {
+        if (socket.destroyed) return;
+        leave = worker.onEnded((ended) => say({ ended }));
+        say({ released, draws: released ? worker.underWay() : [] });
+      },
+      (error: unknown) => {
+        logger.warn({ ...release, message: messageOf(error) }, 'release.failed');
+        socket.destroy();
+      },
+    );
+  });
+}
+
+/** A socket of this slot that is there already is one that was killed: the slot is ours alone. */
+async function listen(path: string, onSocket: (socket: Socket) => void): Promise<Server> {
+  rmSync(path, { force: true });
+  const server = createServer(onSocket);
+  const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+  server.once('error', reject);
+  server.listen(path, () => resolve(undefined));
+  await promise;
+  server.off('error', reject);
+  // Nobody waits for a process because a sibling might ask it for something.
+  server.unref();
+  return server;
+}
+
+/** Calls back with each line of JSON; whoever says anything else is not one of us. */
+function onMessages(socket: Socket, logger: Logger, onMessage: (message: unknown) => void): void {
+  createInterface({ input: socket }).on('line', (line) => {
+    try {
+      // Only processes that may open the home can connect, and they are of this version.
+      onMessage(JSON.parse(line));
+    } catch (error) {
+      logger.warn({ message: messageOf(error) }, 'sibling.unreadable');
+      socket.destroy();
+    }
+  });
+}
+
+/** In the home; where its path is too long for a socket, in a folder that all of its processes find, too. */
+function socketsOf(home: string): { readonly folder: string; readonly prefix: string } {
+  const folder = realpathSync(home);
+  if (join(folder, 'worker-9999.sock').length <= pathMax) return { folder, prefix: 'worker-' };
+  const name = createHash('sha256').update(folder).digest('hex').slice(0, 16);
+  return { folder: realpathSync(tmpdir()), prefix: `spar-${name}-` };
+}
