@@ -32,6 +32,14 @@ const sampling = (defaults: {
     .describe('Texts at which an answer ends.'),
 });
 
+/** 24 days: a timer holds 2^31 ms, and would take a longer wait for one of a millisecond. */
+const waitMsMax = 24 * 24 * 60 * 60 * 1000;
+const milliseconds = (least: number) =>
+  z
+    .int()
+    .min(least)
+    .max(waitMsMax, `at most ${waitMsMax} ms, which is 24 days: no timer waits longer`);
+
 const url = z
   .string()
   .regex(
@@ -70,9 +78,7 @@ const endpoint = z.strictObject({
     .describe(
       'Choices asked for in one request at most; as many as there are to ask for unless given.',
     ),
-  deadline_ms: z
-    .int()
-    .min(1)
+  deadline_ms: milliseconds(1)
     .optional()
     .describe('How long one call may take; `limits.deadline_ms` unless given.'),
   context_tokens: z
@@ -224,9 +230,7 @@ export const configSchema = z.strictObject({
         .max(100_000)
         .default(256)
         .describe('Generations in flight at one endpoint, unless it says otherwise.'),
-      deadline_ms: z
-        .int()
-        .min(1)
+      deadline_ms: milliseconds(1)
         .default(15 * 60_000)
         .describe('How long one call may take.'),
       records: z.int().min(1).max(16_384).default(4096).describe('Records in flight in a stage.'),
@@ -252,9 +256,7 @@ export const configSchema = z.strictObject({
         .max(10_000)
         .default(500)
         .describe('Records finished in one transaction at most.'),
-      table_wait_ms: z
-        .int()
-        .min(1)
+      table_wait_ms: milliseconds(1)
         .default(10 * 60_000)
         .describe('How long a record waits for the row it joins with.'),
       max_line_bytes: z
@@ -270,9 +272,7 @@ export const configSchema = z.strictObject({
         .describe(
           'How long a stop waits for calls in flight, so that they need not be paid for again.',
         ),
-      down_ms: z
-        .int()
-        .min(1)
+      down_ms: milliseconds(1)
         .default(30 * 60_000)
         .describe('How long a run waits for an endpoint that is down before it gives up.'),
     })
@@ -280,15 +280,11 @@ export const configSchema = z.strictObject({
   retries: z
     .strictObject({
       attempts: z.int().min(1).max(1000).default(8).describe('Tries of one model call.'),
-      first_delay_ms: z
-        .int()
-        .min(0)
+      first_delay_ms: milliseconds(0)
         .default(500)
         .describe('Wait before the second try; it doubles with each further one.'),
-      max_delay_ms: z.int().min(0).default(30_000).describe('The longest wait between two tries.'),
-      max_retry_after_ms: z
-        .int()
-        .min(0)
+      max_delay_ms: milliseconds(0).default(30_000).describe('The longest wait between two tries.'),
+      max_retry_after_ms: milliseconds(0)
         .default(120_000)
         .describe('The longest wait that a server may ask for.'),
       down_after: z
