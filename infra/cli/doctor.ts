@@ -216,7 +216,13 @@ async function endpointFindings(
   const signal = AbortSignal.timeout(timeout * 1000);
   try {
     const started = systemTime.monotonic();
-    const capabilities = await probe(connection, endpoint.model, endpoint.choicesWanted, signal);
+    const capabilities = await probe(
+      connection,
+      endpoint.model,
+      endpoint.choicesWanted,
+      timeout * 1000,
+      signal,
+    );
     const seconds = (systemTime.monotonic() - started) / 1000;
     const key = endpoint.apiKey === null ? 'no key is sent' : 'the key is accepted';
     return [

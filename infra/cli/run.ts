@@ -208,7 +208,6 @@ export const connectOpenAi: Connect = (url, endpoint) =>
     url,
     model: endpoint.model,
     apiKey: endpoint.apiKey,
-    deadlineMs: endpoint.deadlineMs,
     extraBody: endpoint.extraBody,
     maxConnections: endpoint.maxInFlight,
   });

@@ -233,6 +233,9 @@ export const configSchema = z.strictObject({
       deadline_ms: milliseconds(1)
         .default(15 * 60_000)
         .describe('How long one call may take.'),
+      probe_ms: milliseconds(1)
+        .default(60_000)
+        .describe('How long an endpoint may take over a small question that finds out about it.'),
       records: z.int().min(1).max(16_384).default(4096).describe('Records in flight in a stage.'),
       bytes: z
         .int()

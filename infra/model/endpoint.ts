@@ -8,7 +8,7 @@ export interface Endpoint {
   /** One request, one try. @throws CallError */
   send(call: Call, signal: AbortSignal): Promise<CallAnswer>;
   /** What the server says of its models; null if it does not say. @throws CallError */
-  models(signal: AbortSignal): Promise<readonly ServedModel[] | null>;
+  models(deadlineMs: number, signal: AbortSignal): Promise<readonly ServedModel[] | null>;
 }
 
 export interface Call {
@@ -18,6 +18,8 @@ export interface Call {
   readonly sampling: Sampling;
   readonly n: number;
   readonly seed: number;
+  /** How long it may take, to the last byte of the answer. */
+  readonly deadlineMs: number;
 }
 
 export type Purpose = 'probe' | 'sample' | 'judge' | 'refine';

@@ -16,7 +16,7 @@ export interface Lane {
   readonly endpoint: Endpoint;
   readonly queue: CallQueue;
   readonly policy: Policy;
-  /** Choices that one request may ask for; 1 where `n` is not honoured. */
+  /** Choices that the server gives to one request: 1 where `n` is not honoured, else as many as one likes. */
   choicesMax: number;
   /** False where the reported usage covers only one of n choices. */
   usageCoversAll: boolean;
@@ -28,6 +28,10 @@ export interface RoleLanes {
   readonly lanes: readonly [Lane, ...Lane[]];
   /** Price per million tokens; null if unknown. */
   readonly price: { readonly prompt: number; readonly completion: number } | null;
+  /** Choices that one request may ask for. */
+  readonly choicesMax: number;
+  /** How long one call may take. */
+  readonly deadlineMs: number;
 }
 
 /** In which order calls are served: see `CallQueue`. */
@@ -81,7 +85,7 @@ export function createGateway(
         const fresh = ids.filter((id, index) => !known[index] && !underWay.has(id));
         const role = roles[request.role];
         const lane = laneFor(role, origin.instruction);
-        for (const group of chunks(fresh, lane.choicesMax)) {
+        for (const group of chunks(fresh, Math.min(lane.choicesMax, role.choicesMax))) {
           const asked = askFor(group, request, { origin, role, lane, priority }, signal);
           for (const [index, id] of group.entries()) {
             const entry = asked.then((entries) => entries[index] as JournalEntry);
@@ -120,6 +124,7 @@ export function createGateway(
       sampling: request.sampling,
       n: ids.length,
       seed,
+      deadlineMs: role.deadlineMs,
     };
     try {
       const answer = await lane.policy.run(

@@ -21,7 +21,6 @@ export interface OpenAiSettings {
   readonly model: string;
   /** Null for servers that need none. */
   readonly apiKey: string | null;
-  readonly deadlineMs: number;
   /** Merged into every request body, such as `top_k` or a server's own switches. */
   readonly extraBody: Readonly<Record<string, unknown>>;
   readonly maxConnections: number;
@@ -41,7 +40,6 @@ export function openAiEndpoint(settings: OpenAiSettings): Endpoint & { close(): 
     // Local servers need no key, but the SDK insists on one.
     apiKey: settings.apiKey ?? 'none',
     maxRetries: 0,
-    timeout: settings.deadlineMs,
     logLevel: 'off',
     // undici's own fetch knows the pool; its types differ from the platform's in names only.
     fetch: ((url: string, init: object) =>
@@ -66,19 +64,20 @@ export function openAiEndpoint(settings: OpenAiSettings): Endpoint & { close(): 
       try {
         const answer: unknown = await client.chat.completions.create(body, {
           signal,
+          timeout: call.deadlineMs,
           headers: { 'x-spar-role': call.purpose },
         });
         return readAnswer(answer, call, settings);
       } catch (error) {
-        throw callError(error, settings, signal);
+        throw callError(error, settings, call.deadlineMs, signal);
       }
     },
-    async models(signal) {
+    async models(deadlineMs, signal) {
       try {
-        const page: unknown = await client.models.list({ signal, timeout: 10_000 });
+        const page: unknown = await client.models.list({ signal, timeout: deadlineMs });
         return readModels(page);
       } catch (error) {
-        const failure = callError(error, settings, signal);
+        const failure = callError(error, settings, deadlineMs, signal);
         // Many servers have no such list, and it is not needed; only one that cannot be reached matters.
         if (failure instanceof CallError && ['rejected', 'unusable'].includes(failure.kind)) {
           return null;
@@ -164,12 +163,17 @@ function readModels(page: unknown): readonly ServedModel[] | null {
   });
 }
 
-function callError(error: unknown, settings: OpenAiSettings, signal: AbortSignal): unknown {
+function callError(
+  error: unknown,
+  settings: OpenAiSettings,
+  deadlineMs: number,
+  signal: AbortSignal,
+): unknown {
   if (error instanceof CallError) return error;
   const { url, model } = settings;
   if (error instanceof APIUserAbortError || signal.aborted) return signal.reason ?? error;
   if (error instanceof APIConnectionTimeoutError) {
-    return new CallError('timeout', `${url} did not answer within ${settings.deadlineMs} ms`, {
+    return new CallError('timeout', `${url} did not answer within ${deadlineMs} ms`, {
       cause: error,
     });
   }

@@ -66,7 +66,13 @@ export async function run(options: RunOptions): Promise<Summary> {
   const wasOpen = await isOpen(log, serde, pipeline, settings);
 
   const ledger = createLedger(journal);
-  const lanes = openLanes(options.endpoints, options.connect, retriesOf(config), time);
+  const lanes = openLanes(
+    options.endpoints,
+    options.connect,
+    retriesOf(config),
+    config.limits.probe_ms,
+    time,
+  );
   lanes.probeWith(journal, ledger, iteration);
   const aborted = new AbortController();
   const fatal = Promise.withResolvers<never>();

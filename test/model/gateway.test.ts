@@ -39,6 +39,7 @@ function setup({
   answer = plain,
   journal = createMemoryJournal(),
   lane: change = {},
+  role: roleChange = {},
   maxInFlight = 100,
   replicas = 1,
   price = null,
@@ -47,6 +48,7 @@ function setup({
   readonly answer?: Answer;
   readonly journal?: Journal;
   readonly lane?: Partial<Lane>;
+  readonly role?: Partial<RoleLanes>;
   readonly maxInFlight?: number;
   readonly replicas?: number;
   readonly price?: RoleLanes['price'];
@@ -76,11 +78,11 @@ function setup({
     },
     queue: new CallQueue(maxInFlight),
     policy: retryPolicy(retries, time),
-    choicesMax: 128,
+    choicesMax: Infinity,
     usageCoversAll: true,
     ...change,
   })) as [Lane, ...Lane[]];
-  const role = { lanes, price };
+  const role = { lanes, price, deadlineMs: 5_000, choicesMax: 128, ...roleChange };
   const ledger = createLedger(journal);
   const gateway = createGateway(
     { actor: role, judge: role, refiner: role },
@@ -248,6 +250,15 @@ describe('an endpoint without n', () => {
     const together = setup({ journal });
     expect(textsOf(await together.model.ask(request, never))).toEqual(textsOf({ choices }));
     expect(together.calls).toEqual([]);
+  });
+
+  test("asks for no more choices at once than the role's settings say, and gives each call the role's time", async () => {
+    const { model, calls } = setup({ role: { choicesMax: 2, deadlineMs: 77 } });
+    await model.ask(request, never);
+    expect(calls.map(({ n, deadlineMs }) => [n, deadlineMs])).toEqual([
+      [2, 77],
+      [1, 77],
+    ]);
   });
 
   test('choices stay in order whichever comes first', async () => {

@@ -36,7 +36,7 @@ describe('a server that answers badly', () => {
       'silence',
       {
         server: always('hang'),
-        client: { deadlineMs: 60 },
+        call: { deadlineMs: 60 },
         kind: 'timeout',
         says: /did not answer within 60 ms/,
       },
@@ -107,12 +107,21 @@ describe('a server that answers badly', () => {
     expect(failure.message).toContain(url);
   });
 
+  test('an answer that begins and does not go on is over at the deadline, too', async () => {
+    const { url } = await serverOf((response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.write('{"choices":');
+    });
+    const failure = await failureOf(clientOf(url).send(callOf({ deadlineMs: 60 }), never));
+    expect(failure).toMatchObject({ kind: 'timeout' });
+  });
+
   test('a port where nobody listens is down, and the sentence says what to look at', async () => {
     const simulator = await startSimulator();
     await simulator.close();
     const { url } = simulator;
     const client = clientOf(url);
-    for (const ask of [() => client.send(callOf(), never), () => client.models(never)]) {
+    for (const ask of [() => client.send(callOf(), never), () => client.models(5_000, never)]) {
       const failure = await failureOf(ask());
       expect(failure.kind).toBe('down');
       expect(failure.message).toMatch(/cannot be reached.*Is the model server running/);
@@ -304,7 +313,9 @@ describe('what is read', () => {
 describe('the list of models', () => {
   test('says the context where the server does', async () => {
     const { url } = await simulatorOf({ contextTokens: 4096 });
-    expect(await clientOf(url).models(never)).toEqual([{ id: 'simulated', context_tokens: 4096 }]);
+    expect(await clientOf(url).models(5_000, never)).toEqual([
+      { id: 'simulated', context_tokens: 4096 },
+    ]);
   });
 
   test.each<[string, ReturnType<typeof says>, unknown]>([
@@ -320,11 +331,11 @@ describe('the list of models', () => {
     ['a web page, which lists nothing', says('<html>', 200, { 'content-type': 'text/html' }), []],
   ])('of %s', async (_name, answer, expected) => {
     const { url } = await serverOf(answer);
-    expect(await clientOf(url).models(never)).toEqual(expected);
+    expect(await clientOf(url).models(5_000, never)).toEqual(expected);
   });
 
   test('a wrong key is not overlooked', async () => {
     const { url } = await simulatorOf({ apiKey: 'right-key' });
-    expect((await failureOf(clientOf(url).models(never))).kind).toBe('denied');
+    expect((await failureOf(clientOf(url).models(5_000, never))).kind).toBe('denied');
   });
 });

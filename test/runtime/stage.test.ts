@@ -517,7 +517,7 @@ describe('a head that holds everything up', () => {
       choicesMax: 1,
       usageCoversAll: true,
     };
-    const role = { lanes: [lane] as const, price: null };
+    const role = { lanes: [lane] as const, price: null, deadlineMs: 1000, choicesMax: 1 };
     const journal = createMemoryJournal();
     const gateway = createGateway(
       { actor: role, judge: role, refiner: role },
