@@ -295,6 +295,13 @@ export const configSchema = z.strictObject({
         .min(1)
         .default(10)
         .describe('Failures in a row after which an endpoint counts as down.'),
+      busy_after: z
+        .int()
+        .min(1)
+        .default(30)
+        .describe(
+          'Refusals (429), each outweighed by an answer, after which an endpoint counts as down.',
+        ),
       record_attempts: z
         .int()
         .min(1)

@@ -128,7 +128,7 @@ export function createGateway(
     };
     try {
       const answer = await lane.policy.run(
-        () => sendInTurn(call, lane, priority, signal),
+        (go) => sendInTurn(call, lane, priority, go, signal),
         seed / 2 ** 31,
         signal,
         (error) => ledger.count(origin.iteration, retryCounters(error)),
@@ -148,7 +148,7 @@ export function createGateway(
       await ledger.answered(origin.iteration, purpose, entries, spend, request.draws.attempt);
       return entries;
     } catch (error) {
-      throw signal.aborted ? (signal.reason as Error) : forProcessor(error, request);
+      throw signal.aborted ? (signal.reason as Error) : forProcessor(error, lane, request);
     }
   }
 
@@ -156,11 +156,13 @@ export function createGateway(
     call: Call,
     lane: Lane,
     { rank, order }: Priority,
+    go: () => void,
     signal: AbortSignal,
   ): Promise<CallAnswer> {
     const release = await lane.queue.acquire(rank, order, call.n, signal);
     const left = ledger.sent(call.purpose, call.n);
     try {
+      go();
       const answer = await lane.endpoint.send(call, signal);
       lane.queue.answered();
       return answer;
@@ -223,7 +225,7 @@ function retryCounters({ kind, status, usage }: CallError): Record<string, numbe
         ? '5xx'
         : kind === 'timeout' || kind === 'cut' || kind === 'unusable'
           ? kind
-          : `down${status === null ? '' : `.${status}`}`;
+          : `${kind === 'forbidden' ? 'refused' : 'down'}${status === null ? '' : `.${status}`}`;
   return {
     [`retries.${reason}`]: 1,
     // An answer that could not be used was generated, and is paid for, all the same.
@@ -234,10 +236,18 @@ function retryCounters({ kind, status, usage }: CallError): Record<string, numbe
   };
 }
 
-function forProcessor(error: unknown, { role }: ModelRequest): unknown {
+function forProcessor(error: unknown, { endpoint }: Lane, { role }: ModelRequest): unknown {
   if (!(error instanceof CallError)) return error;
   if (error.kind === 'context') {
     return new PermanentError('context', `${error.message} (asking the ${role})`, { cause: error });
+  }
+  if (error.kind === 'forbidden') {
+    const words = `${error.status ?? 'no status'}: ${error.said ?? error.message}`;
+    return new PermanentError(
+      'refused',
+      `${endpoint.name} refuses this request and answers others (${words}) (asking the ${role})`,
+      { cause: error },
+    );
   }
   if (error.kind === 'rejected') {
     return new PermanentError('refused', `${error.message} (asking the ${role})`, { cause: error });

@@ -191,24 +191,30 @@ function callError(
   }
   if (isApiError(error)) {
     const status = typeof error.status === 'number' ? error.status : null;
-    const said = excerpt(error.message, settings);
+    const said = wordsOf(error, settings);
     if (status === 401 || status === 403) {
+      const what = status === 401 ? 'the API key' : 'the API key or what is asked';
+      const remedy =
+        settings.apiKey === null
+          ? 'No key was given: set OPENAI_API_KEY, or api_key_env or api_key_file of the endpoint.'
+          : 'Check the key and its rights.';
       return new CallError(
-        'denied',
-        `${url} refused the API key (${status}). ${settings.apiKey === null ? 'No key was given: set OPENAI_API_KEY, or api_key_env or api_key_file of the endpoint.' : 'Check the key and its rights.'}`,
-        { status, cause: error },
+        status === 401 ? 'denied' : 'forbidden',
+        `${url} refused ${what} (${status}: ${said}). ${remedy}`,
+        { status, said, cause: error },
       );
     }
     if (status === 404) {
       return new CallError(
-        'denied',
+        'forbidden',
         `${url} does not know the model ${JSON.stringify(model)} or the path (404: ${said}). Check the model's name, and that the URL ends in /v1.`,
-        { status, cause: error },
+        { status, said, cause: error },
       );
     }
     if (status === 429) {
       return new CallError('rate-limited', `${url} refused for now (429: ${said})`, {
         status,
+        said,
         retryAfterMs: retryAfterMs(error),
         cause: error,
       });
@@ -216,6 +222,7 @@ function callError(
     if (status === 408 || status === 409 || (status !== null && status >= 500)) {
       return new CallError('server-error', `${url} failed (${status}: ${said})`, {
         status,
+        said,
         retryAfterMs: retryAfterMs(error),
         cause: error,
       });
@@ -226,7 +233,7 @@ function callError(
     return new CallError(
       tooLong ? 'context' : 'rejected',
       `${url} rejects the request (${status ?? 'no status'}: ${said})`,
-      { status, cause: error },
+      { status, said, cause: error },
     );
   }
   if (error instanceof SyntaxError) {
@@ -236,6 +243,12 @@ function callError(
   return new CallError('cut', `${url} broke the answer off (${rootCause(error, settings)})`, {
     cause: error,
   });
+}
+
+/** What the server said of its refusal; the SDK puts the status before it. */
+function wordsOf({ message, status }: APIError, settings: OpenAiSettings): string {
+  const words = message.replace(`${status} `, '');
+  return words === 'status code (no body)' ? 'without a word' : excerpt(words, settings);
 }
 
 function retryAfterMs(error: APIError): number | null {

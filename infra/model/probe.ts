@@ -71,6 +71,13 @@ export async function probe(
   }
 }
 
+/** The same small question for one choice: an endpoint that answers it is there. @throws CallError */
+export const knock = (
+  endpoint: Endpoint,
+  deadlineMs: number,
+  signal: AbortSignal,
+): Promise<CallAnswer> => endpoint.send({ ...question, n: 1, deadlineMs }, signal);
+
 const question: Omit<Call, 'n' | 'deadlineMs'> = {
   purpose: 'probe',
   messages: [{ role: 'user', content: 'Write a few lines about any subject that you like.' }],

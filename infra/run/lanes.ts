@@ -6,7 +6,7 @@ import { CallError, type Endpoint } from '../model/endpoint.ts';
 import type { Lane, RoleLanes } from '../model/gateway.ts';
 import type { Ledger } from '../model/ledger.ts';
 import { retryPolicy, type RetrySettings } from '../model/policy.ts';
-import { describe, probe, readCapabilities, type Capabilities } from '../model/probe.ts';
+import { describe, knock, probe, readCapabilities, type Capabilities } from '../model/probe.ts';
 import { CallQueue } from '../model/queue.ts';
 import type { Time } from '../time.ts';
 
@@ -64,6 +64,7 @@ export function openLanes(
   time: Time,
 ): Lanes & { probeWith(journal: Journal, ledger: Ledger, iteration: string): void } {
   const entries = new Map<string, Entry>();
+  let home: Kept | null = null;
   const laneOf = (url: string, endpoint: ResolvedEndpoint): Lane => {
     const key = keyOf(url, endpoint);
     const known = entries.get(key);
@@ -76,7 +77,15 @@ export function openLanes(
     const lane: Lane = {
       endpoint: connection,
       queue: new CallQueue(endpoint.maxInFlight),
-      policy: retryPolicy(retries, time),
+      policy: retryPolicy(retries, time, async (signal) => {
+        const { usage } = await knock(connection, probeMs, signal);
+        home?.ledger.count(home.iteration, {
+          'calls.probe': 1,
+          'generations.probe': 1,
+          'tokens.prompt': usage?.prompt_tokens ?? 0,
+          'tokens.completion': usage?.completion_tokens ?? 0,
+        });
+      }),
       choicesMax: 1,
       usageCoversAll: true,
     };
@@ -99,7 +108,6 @@ export function openLanes(
     // Every role is in `roles`, and every endpoint has a URL: the configuration was checked.
   ) as unknown as Readonly<Record<Role, RoleLanes>>;
 
-  let home: Kept | null = null;
   let readiness: Promise<readonly Readiness[]> | null = null;
   const prepareAll = (signal: AbortSignal) =>
     Promise.all([...entries.values()].map((entry) => prepare(entry, home, probeMs, signal)));

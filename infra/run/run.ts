@@ -11,6 +11,7 @@ import { createGateway } from '../model/gateway.ts';
 import { createLedger } from '../model/ledger.ts';
 import { createContexts } from '../runtime/contexts.ts';
 import { Runtime, type StageStatus } from '../runtime/runtime.ts';
+import { sentence } from '../text.ts';
 import type { Time } from '../time.ts';
 import { admit, type Admission } from './admit.ts';
 import { isOpen, openIteration } from './iteration.ts';
@@ -144,8 +145,8 @@ export async function run(options: RunOptions): Promise<Summary> {
         if (downMs > config.limits.down_ms) {
           fatal.reject(
             new RunError(
-              `${endpoint.name} has been down for ${Math.round(downMs / 60_000)} minutes: ${policy.down?.error}. ` +
-                'Nothing is lost: the same command goes on.',
+              `${endpoint.name} has been down for ${Math.round(downMs / 60_000)} minutes: ` +
+                `${sentence(policy.down?.error ?? '')} Nothing is lost: the same command goes on.`,
             ),
           );
         }
@@ -251,6 +252,7 @@ const retriesOf = ({ retries }: Config) => ({
   maxDelayMs: retries.max_delay_ms,
   maxRetryAfterMs: retries.max_retry_after_ms,
   downAfter: retries.down_after,
+  busyAfter: retries.busy_after,
   downFirstDelayMs: Math.max(100, retries.first_delay_ms),
   downMaxDelayMs: retries.max_delay_ms,
 });

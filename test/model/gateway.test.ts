@@ -44,6 +44,7 @@ function setup({
   replicas = 1,
   price = null,
   ready = () => Promise.resolve(),
+  question = () => Promise.resolve(),
 }: {
   readonly answer?: Answer;
   readonly journal?: Journal;
@@ -53,6 +54,8 @@ function setup({
   readonly replicas?: number;
   readonly price?: RoleLanes['price'];
   readonly ready?: () => Promise<void>;
+  /** What the breaker hears when it asks whether the endpoint is there. */
+  readonly question?: () => Promise<void>;
 } = {}) {
   const time = instantTime();
   const calls: Call[] = [];
@@ -63,6 +66,7 @@ function setup({
     maxDelayMs: 1,
     maxRetryAfterMs: 1,
     downAfter: 100,
+    busyAfter: 100,
     downFirstDelayMs: 1,
     downMaxDelayMs: 1,
   };
@@ -77,7 +81,7 @@ function setup({
       },
     },
     queue: new CallQueue(maxInFlight),
-    policy: retryPolicy(retries, time),
+    policy: retryPolicy(retries, time, question),
     choicesMax: Infinity,
     usageCoversAll: true,
     ...change,
@@ -393,6 +397,7 @@ describe('what it cost', () => {
     ['cut', null, 'retries.cut'],
     ['unusable', null, 'retries.unusable'],
     ['denied', 401, 'retries.down.401'],
+    ['forbidden', 403, 'retries.refused.403'],
     ['down', null, 'retries.down'],
   ] as const)('a %s answer is a retry of its own kind', async (kind, status, counter) => {
     let failures = 2;
@@ -452,7 +457,42 @@ describe('what will never succeed', () => {
     });
     const failure: unknown = await model.ask(request, never).catch((error: unknown) => error);
     expect(failure).not.toBeInstanceOf(PermanentError);
-    expect(calls).toHaveLength(3);
+    // Three tries, and another since nobody else was answered meanwhile.
+    expect(calls).toHaveLength(4);
+  });
+
+  test('a request that the endpoint forbids, while it answers others, ends with its own words', async () => {
+    const { model, calls } = setup({
+      answer: () => {
+        throw new CallError('forbidden', 'it refused the key or what is asked (403: no poems)', {
+          status: 403,
+          said: 'no poems',
+        });
+      },
+    });
+    const failure: unknown = await model.ask(request, never).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(PermanentError);
+    expect(failure).toMatchObject({
+      code: 'refused',
+      message:
+        'replica 0 refuses this request and answers others (403: no poems) (asking the judge)',
+    });
+    expect(calls).toHaveLength(4);
+  });
+
+  test('nothing is given up while the endpoint does not even answer a small question', async () => {
+    let hours = 0;
+    const { model } = setup({
+      answer: (call, number) => {
+        if (hours < 100) throw new CallError('forbidden', 'everything is forbidden');
+        return plain(call, number);
+      },
+      question: () =>
+        ++hours < 100
+          ? Promise.reject(new CallError('forbidden', 'everything is forbidden'))
+          : Promise.resolve(),
+    });
+    await expect(model.ask(request, never)).resolves.toBeDefined();
   });
 });
 

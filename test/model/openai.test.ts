@@ -70,7 +70,7 @@ describe('a server that answers badly', () => {
       {
         server: {},
         client: { model: 'nobody' },
-        kind: 'denied',
+        kind: 'forbidden',
         status: 404,
         says: /does not know the model "nobody"/,
       },
@@ -151,6 +151,27 @@ describe('a server that answers badly', () => {
     }
   });
 
+  test.each([
+    [401, 'denied', /refused the API key \(401: we do not like it\)\. No key was given/],
+    [403, 'forbidden', /refused the API key or what is asked \(403: we do not like it\)\./],
+    [404, 'forbidden', /does not know the model "simulated" or the path \(404: we do not/],
+    [400, 'rejected', /rejects the request \(400: we do not like it\)/],
+    [429, 'rate-limited', /refused for now \(429: we do not like it\)/],
+    [502, 'server-error', /failed \(502: we do not like it\)/],
+  ] as const)('%i: its own words are kept, in one line', async (status, kind, words) => {
+    const said = 'we \u001b[31m\r\ndo not like it';
+    const { url } = await serverOf(says({ error: { message: said } }, status));
+    const failure = await failureOf(clientOf(url).send(callOf(), never));
+    expect(failure).toMatchObject({ kind, said: 'we [31m do not like it' });
+    expect(failure.message.replace('[31m ', '')).toMatch(words);
+    const long = await serverOf(says({ error: { message: 'x'.repeat(9000) } }, status));
+    const cut = await failureOf(clientOf(long.url).send(callOf(), never));
+    expect(cut.said?.length).toBe(160);
+    const silent = await serverOf((response) => response.writeHead(status).end());
+    const none = await failureOf(clientOf(silent.url).send(callOf(), never));
+    expect(none.said).toBe('without a word');
+  });
+
   test.each<[string, Record<string, string>, number | null]>([
     ['in milliseconds', { 'retry-after-ms': '1234', 'retry-after': '9' }, 1234],
     ['in seconds', { 'retry-after': '7' }, 7000],
@@ -191,6 +212,7 @@ describe('the key', () => {
   test.each([
     ['400', says({ error: { message: `bad ${apiKey}` } }, 400)],
     ['401', says({ error: { message: `Incorrect API key provided: ${apiKey}` } }, 401)],
+    ['403', says({ error: { message: `${apiKey} may not` } }, 403)],
     ['404', says({ error: { message: `no ${apiKey}` } }, 404)],
     ['429', says({ error: { message: `slow down ${apiKey}` } }, 429)],
     ['500', says({ error: { message: `failed ${apiKey}` } }, 500)],
@@ -202,7 +224,7 @@ describe('the key', () => {
     const { url, received } = await serverOf(answer);
     const failure = await failureOf(clientOf(url, { apiKey }).send(callOf(), never));
     expect(received[0]?.headers.authorization).toBe(`Bearer ${apiKey}`);
-    expect(failure.message).not.toContain(apiKey.slice(0, 10));
+    expect(failure.message + (failure.said ?? '')).not.toContain(apiKey.slice(0, 10));
   });
 });
 

@@ -73,7 +73,7 @@ describe('a server that cannot be used is one clear sentence', () => {
       'a key is missing',
       { apiKey: 'k' },
       'simulated',
-      /refused the API key \(401\).*OPENAI_API_KEY/,
+      /refused the API key \(401: .*OPENAI_API_KEY/,
     ],
     ['no such model', { model: 'other' }, 'simulated', /does not know the model "simulated"/],
   ])('%s', async (_name, change, model, words) => {

@@ -17,6 +17,7 @@ const retries = {
   maxDelayMs: 1,
   maxRetryAfterMs: 1,
   downAfter: 5,
+  busyAfter: 5,
   downFirstDelayMs: 1,
   downMaxDelayMs: 1,
 };

@@ -6,6 +6,7 @@ import { topics } from '../../topology/topics.ts';
 import { RunError, UsageError } from '../../infra/errors.ts';
 import type { Home } from '../../infra/home/home.ts';
 import { scan } from '../../infra/log/scan.ts';
+import { CallError } from '../../infra/model/endpoint.ts';
 import { systemTime } from '../../infra/time.ts';
 import { memoryHome } from '../support/home.ts';
 import { deadModel, instantModel, type InstantModel } from '../support/model.ts';
@@ -200,6 +201,107 @@ describe('the same command again', () => {
       config: configOf({ limits: { max_in_flight: 3, linger_ms: 0 } }),
     });
     expect(summary.complete).toBe(true);
+  });
+});
+
+describe('a server that does not answer', () => {
+  /** What would take minutes, in milliseconds. */
+  const hasty = configOf({
+    retries: { attempts: 3, first_delay_ms: 1, max_delay_ms: 5, record_attempts: 2, busy_after: 5 },
+    limits: { down_ms: 60_000, probe_ms: 1000 },
+  });
+  /** The instant model, which fails as told: by what is asked, or null to answer. */
+  const failing = (why: (call: InstantModel['calls'][number]) => CallError | null) => {
+    const instant = model();
+    let calls = 0;
+    return {
+      ...instant,
+      get sent() {
+        return calls;
+      },
+      send: (call: InstantModel['calls'][number], signal: AbortSignal) => {
+        const error = why(call);
+        calls++;
+        return error ? Promise.reject(error) : instant.send(call, signal);
+      },
+    };
+  };
+  const about = (call: InstantModel['calls'][number], text: string): boolean =>
+    call.messages.some(({ content }) => content.includes(text));
+
+  test.each([
+    ['forbids', 'forbidden', 'refused', /refuses this request.*\(403: no\)/, 1],
+    ['is too slow for', 'timeout', 'attempts', /too slow/, 2],
+    ['breaks down over', 'server-error', 'attempts', /too slow/, 2],
+  ] as const)(
+    'that %s single prompts: they end as their own failure, the others as ever',
+    async (_name, kind, cause, words, attempts) => {
+      const home = await memoryHome();
+      const errors = { status: 403, said: 'no' };
+      const odd = failing((call) =>
+        about(call, 'Write 3 words.') || about(call, 'Write 7 words.')
+          ? new CallError(kind, 'too slow', errors)
+          : null,
+      );
+      const summary = await runWith(home, odd, lines(12), { config: hasty });
+      expect(summary).toMatchObject({ admitted: 12, complete: true, deadLetters: 2 });
+      expect(summary.outcomes.failed).toBe(2);
+      const letters = await recordsOf<DeadLetter>(home, topics.deadLetters);
+      expect(letters).toMatchObject([
+        { cause, attempts },
+        { cause, attempts },
+      ]);
+      for (const { error } of letters) expect(error).toMatch(words);
+    },
+  );
+
+  test.each(['rate-limited', 'timeout', 'forbidden', 'denied', 'server-error'] as const)(
+    'anybody (%s), for a while: it waits, and loses nothing',
+    async (kind) => {
+      const expected = await runWith(await memoryHome(), model(), lines(12));
+      const home = await memoryHome();
+      let answered = 0;
+      const until = { ms: Infinity };
+      const waiting = new Set<string | null>();
+      const odd = failing(() => {
+        if (++answered < 20 || performance.now() > until.ms) return null;
+        // Ten times as long as all tries of all records take.
+        if (until.ms === Infinity) until.ms = performance.now() + 1500;
+        return new CallError(kind, 'not now', { status: 429 });
+      });
+      const summary = await runWith(home, odd, lines(12), {
+        config: hasty,
+        progress: ({ down }) => waiting.add(down),
+        progressMs: 20,
+      });
+      expect(summary).toMatchObject({
+        complete: true,
+        deadLetters: 0,
+        outcomes: expected.outcomes,
+      });
+      expect(waiting).toEqual(new Set([null, 'not now']));
+    },
+  );
+
+  test('anybody, for longer than one would wait: it gives up in a sentence, and loses nothing', async () => {
+    const expected = await runWith(await memoryHome(), model(), lines(12));
+    const home = await memoryHome();
+    let answered = 0;
+    const full = failing(() =>
+      ++answered < 20 ? null : new CallError('rate-limited', 'it is full. Come back later.'),
+    );
+    const config = { ...hasty, limits: { ...hasty.limits, down_ms: 300 } };
+    const run = runWith(home, full, lines(12), { config });
+    await expect(run).rejects.toThrow(RunError);
+    await expect(run).rejects.toThrow(
+      'instant has been down for 0 minutes: it is full. Come back later. Nothing is lost: the same command goes on.',
+    );
+    expect(await recordsOf(home, topics.deadLetters)).toEqual([]);
+    expect(await runWith(home, model(), lines(12))).toMatchObject({
+      complete: true,
+      deadLetters: 0,
+      outcomes: expected.outcomes,
+    });
   });
 });
 
