@@ -14,7 +14,7 @@ import { Runtime, type StageStatus } from '../runtime/runtime.ts';
 import { sentence } from '../text.ts';
 import type { Time } from '../time.ts';
 import { admit, type Admission } from './admit.ts';
-import { isOpen, openIteration } from './iteration.ts';
+import { findIteration, isOpen, noteSource, openIteration } from './iteration.ts';
 import { openLanes, remarksOn, type Connect, type Lanes } from './lanes.ts';
 import type { ResolvedEndpoint } from '../config/settings.ts';
 import type { Role } from '../../processors/processor.ts';
@@ -90,6 +90,13 @@ export async function run(options: RunOptions): Promise<Summary> {
   };
   let readying: Promise<void> | null = null;
   const ready = () => (readying ??= makeReady());
+  const note = (state: 'unread' | 'read') =>
+    noteSource(log, serde, pipeline, iteration, options.source.name, state);
+  let noting: Promise<unknown> | null = null;
+  const readyToAdmit = async () => {
+    await ready();
+    await (noting ??= note('unread'));
+  };
 
   const runtime = new Runtime({
     dataflow,
@@ -158,11 +165,11 @@ export async function run(options: RunOptions): Promise<Summary> {
   let complete = false as boolean;
   const work = async () => {
     await runtime.start();
-    await admitAll(options, admission, lanes, ready);
+    sourceEnded = await admitAll(options, admission, lanes, readyToAdmit);
+    const unread = sourceEnded ? await note('read') : [options.source.name];
     if (stop.aborted) return;
-    sourceEnded = !(options.strict && admission.rejected > 0);
     await runtime.settled(aborted.signal);
-    complete = sourceEnded;
+    complete = unread.length === 0;
   };
   const stopped = Promise.withResolvers<undefined>();
   const onStop = () => stopped.resolve(undefined);
@@ -184,11 +191,12 @@ export async function run(options: RunOptions): Promise<Summary> {
     await lanes.close();
   }
   await report();
+  const manifest = await findIteration(log, serde, pipeline, iteration);
   return summaryOf(
     await tallies.refresh(),
     { total: ledger.total(iteration), thisRun: ledger.thisRun },
     admission,
-    { complete, seconds: seconds() },
+    { complete, unreadSources: manifest?.unread_sources ?? [], seconds: seconds() },
   );
 }
 
@@ -197,7 +205,7 @@ async function admitAll(
   admission: { -readonly [Name in keyof Admission]: Admission[Name] },
   lanes: Pick<Lanes, 'contextTokens'>,
   ready: () => Promise<void>,
-): Promise<void> {
+): Promise<boolean> {
   const { home, source, config, settings, stop } = options;
   const seen = openSeen();
   try {
@@ -206,7 +214,7 @@ async function admitAll(
       maxLineBytes: config.limits.max_line_bytes,
       seen,
     });
-    await admit(
+    return await admit(
       items,
       {
         log: home.log,

@@ -10,7 +10,9 @@ import { CallError } from '../../infra/model/endpoint.ts';
 import { systemTime } from '../../infra/time.ts';
 import { memoryHome } from '../support/home.ts';
 import { deadModel, instantModel, type InstantModel } from '../support/model.ts';
-import { configOf, endpointOf, runWith } from './support.ts';
+import { standingOf } from '../../infra/cli/standing.ts';
+import type { Summary } from '../../infra/run/summary.ts';
+import { configOf, endpointOf, runWith, sourceOf } from './support.ts';
 
 const lines = (count: number, from = 0) =>
   Array.from({ length: count }, (_, index) =>
@@ -183,6 +185,18 @@ describe('the same command again', () => {
     expect(await sortedPairs(home)).toEqual(await sortedPairs(whole));
   });
 
+  test('leaves the topics as they are, the manifest too', async () => {
+    const home = await memoryHome();
+    const ends = async () =>
+      Promise.all(
+        Object.values(topics).map((topic) => home.log.ends(nameOnLog(home.pipeline, topic))),
+      );
+    await runWith(home, model(), lines(3));
+    const before = await ends();
+    await runWith(home, deadModel(), lines(3));
+    expect(await ends()).toEqual(before);
+  });
+
   test('with other semantic settings is refused, and the differences are named', async () => {
     const home = await memoryHome();
     await runWith(home, model(), lines(2));
@@ -201,6 +215,77 @@ describe('the same command again', () => {
       config: configOf({ limits: { max_in_flight: 3, linger_ms: 0 } }),
     });
     expect(summary.complete).toBe(true);
+  });
+});
+
+describe('a source that was not read to its end', () => {
+  /** Some lines, and then nothing more, until the run is stopped. */
+  async function interrupted(home: Home, name: string, count: number): Promise<Summary> {
+    const stop = new AbortController();
+    async function* endless(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from(`${lines(count).join('\n')}\n`);
+      await new Promise(() => undefined);
+    }
+    return runWith(home, model(), [], {
+      source: { name, chunks: endless() },
+      stop: stop.signal,
+      progress: ({ tally }) => {
+        if (tally.ended === count) stop.abort(new Error('enough'));
+      },
+      progressMs: 5,
+    });
+  }
+  const standing = (home: Home) =>
+    standingOf({ ...home, counters: (iteration) => home.journal.counters(iteration) }, '1');
+
+  test('leaves the iteration incomplete, although all that was admitted has ended', async () => {
+    const home = await memoryHome();
+    const summary = await interrupted(home, 'a.jsonl', 4);
+    expect(summary).toMatchObject({ admitted: 4, complete: false, unreadSources: ['a.jsonl'] });
+    expect(await standing(home)).toMatchObject({
+      tally: { admitted: 4, ended: 4 },
+      unreadSources: ['a.jsonl'],
+      complete: false,
+    });
+  });
+
+  test('is remembered through runs of others, until it is read', async () => {
+    const home = await memoryHome();
+    await interrupted(home, 'a.jsonl', 4);
+    await interrupted(home, 'b.jsonl', 6);
+    expect((await standing(home)).unreadSources).toEqual(['a.jsonl', 'b.jsonl']);
+    const other = await runWith(home, model(), lines(3, 20), {
+      source: sourceOf(lines(3, 20), 'c'),
+    });
+    expect(other).toMatchObject({ complete: false, unreadSources: ['a.jsonl', 'b.jsonl'] });
+    await runWith(home, model(), [], { source: sourceOf(lines(8), 'a.jsonl') });
+    const last = await runWith(home, model(), [], { source: sourceOf(lines(6), 'b.jsonl') });
+    expect(last).toMatchObject({ admitted: 11, complete: true, unreadSources: [] });
+    expect(await standing(home)).toMatchObject({ unreadSources: [], complete: true });
+  });
+
+  test('is read as far as one likes with a limit', async () => {
+    const home = await memoryHome();
+    await interrupted(home, 'a.jsonl', 4);
+    const source = sourceOf(lines(100), 'a.jsonl');
+    expect(await runWith(home, deadModel(), [], { source, limit: 4 })).toMatchObject({
+      admitted: 4,
+      complete: true,
+    });
+    expect((await standing(home)).complete).toBe(true);
+  });
+
+  test('is one where a strict run met a bad line', async () => {
+    const home = await memoryHome();
+    await runWith(home, model(), [...lines(2), 'not JSON {'], { strict: true, format: 'jsonl' });
+    expect(await standing(home)).toMatchObject({ unreadSources: ['test.jsonl'], complete: false });
+  });
+
+  test('concerns its iteration only', async () => {
+    const home = await memoryHome();
+    await interrupted(home, 'a.jsonl', 4);
+    const second = await runWith(home, model(), lines(2), { iteration: '2' });
+    expect(second).toMatchObject({ complete: true, unreadSources: [] });
   });
 });
 
