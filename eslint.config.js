@@ -6,7 +6,6 @@ import tseslint from 'typescript-eslint';
 const homes = {
   openai: ['infra/model/openai.ts'],
   undici: ['infra/model/openai.ts'],
-  cockatiel: ['infra/model/policy.ts'],
   avsc: ['infra/codec/avro.ts'],
   pino: ['infra/logger.ts'],
   'node:sqlite': ['infra/sqlite.ts'],

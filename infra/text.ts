@@ -29,5 +29,8 @@ export const withoutSecrets = (text: string, secrets: readonly string[]): string
     .toSorted((a, b) => b.length - a.length)
     .reduce((clean, secret) => clean.replaceAll(secret, '[redacted]'), text);
 
+/** With one full stop at its end, whatever it ended with. */
+export const sentence = (text: string): string => (/[.?!…]$/.test(text) ? text : `${text}.`);
+
 export const messageOf = (error: unknown): string =>
   error instanceof Error ? error.message : String(error);

@@ -10,12 +10,15 @@ export interface Time {
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
 }
 
+/** Node takes a longer wait for one of a millisecond. Settings are bounded below it, but two may be added up. */
+const timerMsMax = 2 ** 31 - 1;
+
 export const systemTime: Time = {
   wall: () => Date.now(),
   monotonic: () => performance.now(),
   sleep: async (delayMs, signal) => {
     try {
-      await sleep(delayMs, undefined, signal ? { signal } : {});
+      await sleep(Math.min(delayMs, timerMsMax), undefined, signal ? { signal } : {});
     } catch (error) {
       throw signal?.aborted ? signal.reason : error;
     }

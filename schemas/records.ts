@@ -308,4 +308,5 @@ export interface Iteration {
   readonly refine_prompt: string;
   readonly rules: string;
   readonly opened_at: number;
+  readonly unread_sources: readonly string[];
 }

@@ -39,6 +39,9 @@ interface Finding {
   readonly text: string;
 }
 
+/** No timer waits as long as any number that one may type. */
+const dayS = 24 * 60 * 60;
+
 /** @param connect opens the connection to a URL; tests hand in models that live in the process */
 export const doctorCommand = (connect: Connect = connectOpenAi): Command =>
   new Command('doctor')
@@ -51,7 +54,7 @@ one or two questions of a few tokens.`,
     .option('--model-url <url>', 'the model server, up to /v1 [env: SPAR_MODEL_URL]')
     .option('--model <name>', 'the model, as the server calls it [env: SPAR_MODEL]')
     .option('--config <file>', 'a YAML file with all other settings (see docs/settings.md)')
-    .option('--timeout <seconds>', 'how long an endpoint may take', wholeNumber(1), 30)
+    .option('--timeout <seconds>', 'how long an endpoint may take', wholeNumber(1, dayS), 30)
     .addOption(pipelineOption())
     .addOption(jsonOption())
     .addHelpText(
@@ -213,7 +216,13 @@ async function endpointFindings(
   const signal = AbortSignal.timeout(timeout * 1000);
   try {
     const started = systemTime.monotonic();
-    const capabilities = await probe(connection, endpoint.model, endpoint.choicesWanted, signal);
+    const capabilities = await probe(
+      connection,
+      endpoint.model,
+      endpoint.choicesWanted,
+      timeout * 1000,
+      signal,
+    );
     const seconds = (systemTime.monotonic() - started) / 1000;
     const key = endpoint.apiKey === null ? 'no key is sent' : 'the key is accepted';
     return [

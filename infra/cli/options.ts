@@ -20,11 +20,15 @@ export const iterationOption = (): Option =>
 
 export const jsonOption = (): Option => new Option('--json', 'print JSON, for machines');
 
-export function wholeNumber(least: number): (value: string) => number {
+export function wholeNumber(
+  least: number,
+  most = Number.MAX_SAFE_INTEGER,
+): (value: string) => number {
+  const range = most === Number.MAX_SAFE_INTEGER ? `from ${least} on` : `from ${least} to ${most}`;
   return (value) => {
     const number = Number(value);
-    if (!/^\d+$/.test(value) || !Number.isSafeInteger(number) || number < least) {
-      throw new InvalidArgumentError(`Expected a whole number from ${least} on.`);
+    if (!/^\d+$/.test(value) || number < least || number > most) {
+      throw new InvalidArgumentError(`Expected a whole number ${range}.`);
     }
     return number;
   };

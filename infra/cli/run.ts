@@ -8,7 +8,7 @@ import { resolveEndpoint, roles, settingsOf, type ResolvedEndpoint } from '../co
 import { UsageError } from '../errors.ts';
 import { openHome } from '../home/home.ts';
 import type { InputOptions } from '../input/read.ts';
-import { openSource } from '../input/source.ts';
+import { openSource, standardInputName } from '../input/source.ts';
 import { createLogger } from '../logger.ts';
 import { openAiEndpoint } from '../model/openai.ts';
 import { plan } from '../run/plan.ts';
@@ -36,6 +36,7 @@ import {
   type ProgressView,
 } from './progress.ts';
 import { planText } from './plan.ts';
+import { homeFlag, runAgain } from './view.ts';
 
 interface Flags {
   readonly home: string;
@@ -208,7 +209,6 @@ export const connectOpenAi: Connect = (url, endpoint) =>
     url,
     model: endpoint.model,
     apiKey: endpoint.apiKey,
-    deadlineMs: endpoint.deadlineMs,
     extraBody: endpoint.extraBody,
     maxConnections: endpoint.maxInFlight,
   });
@@ -290,7 +290,10 @@ function onInterrupt(
 function summaryText(summary: Summary, file: string, flags: Flags, folder: string | null): string {
   const { outcomes, tokens, modelCalls } = summary;
   const calls = Object.values(modelCalls).reduce((sum, count) => sum + count, 0);
-  const home = flags.home === '.spar' ? '' : ` --home ${flags.home}`;
+  const home = homeFlag(flags);
+  // An earlier run may have left another source unread.
+  const unread = summary.unreadSources;
+  const goOn = unread.length > 0 ? unread : [file === '-' ? standardInputName : file];
   const parts = [
     pc.green(pc.bold(`${outcomes.paired} preference pairs`)),
     `${outcomes.allPassed} all passed`,
@@ -306,6 +309,7 @@ function summaryText(summary: Summary, file: string, flags: Flags, folder: strin
     summary.complete
       ? `${pc.bold('Done')} in ${clock(summary.seconds)}.`
       : `${pc.yellow(pc.bold('Not finished.'))} The same command goes on where this one stopped.`,
+    ...unread.map((name) => pc.yellow(`  ${oneLine(name, 100)} was not read to its end`)),
     `  ${summary.admitted} instructions → ${parts.join(', ')}`,
     ...(skipped.length > 0 ? [`  ${skipped.join(', ')}`] : []),
     `  ${calls} model calls, ${short(tokens.prompt)} prompt and ${short(tokens.completion)} generated tokens` +
@@ -318,7 +322,7 @@ function summaryText(summary: Summary, file: string, flags: Flags, folder: strin
     ...(outcomes.paired > 0
       ? [`Look at a pair: spar pair${home}`, `Look at a tree: spar tree${home}`]
       : [`See what happened: spar status${home}`]),
-    ...(summary.complete ? [] : [`Go on: spar run ${file} …`]),
+    ...(summary.complete ? [] : goOn.map((name) => `Go on: ${runAgain(name)}`)),
     '',
   ].join('\n');
 }

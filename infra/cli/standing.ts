@@ -4,6 +4,7 @@ import { firstSteps, groupOf, nameOnLog } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import type { HomeView } from '../home/home.ts';
 import { scan } from '../log/scan.ts';
+import { findIteration } from '../run/iteration.ts';
 import { countsOf, type Counts } from '../run/summary.ts';
 import { createTallyReader, type Tally } from '../run/tally.ts';
 import { iterationOf } from '../runtime/headers.ts';
@@ -19,20 +20,26 @@ export interface Standing {
   readonly stages: readonly { readonly stage: string; readonly waiting: number }[];
   /** Accepted refinements by their depth. */
   readonly depths: Readonly<Record<number, number>>;
-  /** Every instruction that was admitted has ended, and no stage has work left. */
+  /** Sources that were not read to their end: instructions of theirs may be missing. */
+  readonly unreadSources: readonly string[];
+  /** Every source was read to its end, every instruction of theirs has ended, and no stage has work left. */
   readonly complete: boolean;
 }
 
 export async function standingOf(view: HomeView, iteration: string): Promise<Standing> {
   const tally = await createTallyReader(view.log, view.serde, view.pipeline, iteration).refresh();
   const stages = await waitingOf(view, iteration);
+  const manifest = await findIteration(view.log, view.serde, view.pipeline, iteration);
+  const unreadSources = manifest?.unread_sources ?? [];
   return {
     iteration,
     tally,
     counts: countsOf(view.counters(iteration)),
     stages,
     depths: await depthsOf(view, iteration),
+    unreadSources,
     complete:
+      unreadSources.length === 0 &&
       tally.admitted > 0 &&
       tally.ended >= tally.admitted &&
       stages.every(({ waiting }) => waiting === 0),

@@ -8,7 +8,7 @@ import { examples, homeOption, jsonOption, pipelineOption } from './options.ts';
 import { counted, jsonLine, print } from './output.ts';
 import { short } from './progress.ts';
 import { iterationsIn, standingOf, type Standing } from './standing.ts';
-import { homeFlag, withView, type HomeFlags } from './view.ts';
+import { homeFlag, runAgain, withView, type HomeFlags } from './view.ts';
 
 interface Flags extends HomeFlags {
   readonly iteration: string;
@@ -58,7 +58,7 @@ function noneText(opened: readonly Iteration[], { home, iteration }: Flags): str
 }
 
 function statusJson({ mode, seed, rules }: Iteration, standing: Standing): object {
-  const { iteration, tally, counts, stages, depths, complete } = standing;
+  const { iteration, tally, counts, stages, depths, unreadSources, complete } = standing;
   const { admitted, ended, outcomes, deadLetters } = tally;
   return {
     iteration,
@@ -66,6 +66,7 @@ function statusJson({ mode, seed, rules }: Iteration, standing: Standing): objec
     seed,
     rules,
     complete,
+    unreadSources,
     admitted,
     ended,
     outcomes: outcomeCounts(outcomes),
@@ -85,7 +86,7 @@ function acceptanceRate({ tally: { outcomes } }: Standing): number | null {
 }
 
 function statusText({ mode }: Iteration, standing: Standing, flags: Flags): string {
-  const { iteration, tally, counts, stages, depths, complete } = standing;
+  const { iteration, tally, counts, stages, depths, unreadSources, complete } = standing;
   const { admitted, outcomes, deadLetters } = tally;
   const { modelCalls, generations, tokens, cost, retries } = counts;
   const rate = acceptanceRate(standing);
@@ -98,6 +99,9 @@ function statusText({ mode }: Iteration, standing: Standing, flags: Flags): stri
       complete ? pc.green('complete') : pc.yellow('not finished')
     }`,
     row('instructions', `${Math.floor(tally.ended)} of ${admitted} ended`),
+    ...unreadSources.map((name) =>
+      row('source', pc.yellow(`${oneLine(name, 100)} was not read to its end`)),
+    ),
     row(
       'outcomes',
       [
@@ -143,10 +147,13 @@ function statusText({ mode }: Iteration, standing: Standing, flags: Flags): stri
 const total = (counts: Readonly<Record<string, number>>): number =>
   Object.values(counts).reduce((sum, count) => sum + count, 0);
 
-function nextSteps({ tally, complete }: Standing, flags: Flags): readonly string[] {
+function nextSteps({ tally, complete, unreadSources }: Standing, flags: Flags): readonly string[] {
   const home = homeFlag(flags);
   return [
-    ...(complete
+    ...unreadSources.map(
+      (name) => `${runAgain(name)}: the same command, unless it is going on, reads the rest`,
+    ),
+    ...(complete || unreadSources.length > 0
       ? []
       : [
           'a run that is going on will finish it; if none is, give the same spar run command again',

@@ -6,6 +6,7 @@ import { nameOnLog, type Topic, type TopicInfo } from '../../topology/topology.t
 import { topics } from '../../topology/topics.ts';
 import type { RecordOrigin } from '../codec/serde.ts';
 import { viewHome, type HomeView } from '../home/home.ts';
+import { standardInputName } from '../input/source.ts';
 import type { Log, LogRecord } from '../log/log.ts';
 import { oneLine } from '../text.ts';
 import { systemTime } from '../time.ts';
@@ -32,6 +33,10 @@ export async function withView<Result>(
 /** How a command that is suggested names the same home. */
 export const homeFlag = ({ home }: Pick<HomeFlags, 'home'>): string =>
   home === '.spar' ? '' : ` --home ${shellWord(home)}`;
+
+/** The command that reads a source on; all its other flags are the user's to know. */
+export const runAgain = (source: string): string =>
+  `spar run ${source === standardInputName ? '-' : shellWord(source)} …`;
 
 /** Quoted where a shell would take it apart; what is printed can be copied. */
 const shellWord = (text: string): string =>

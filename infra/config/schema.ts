@@ -33,6 +33,14 @@ const sampling = (defaults: {
     .describe('Texts at which an answer ends.'),
 });
 
+/** 24 days: a timer holds 2^31 ms, and would take a longer wait for one of a millisecond. */
+const waitMsMax = 24 * 24 * 60 * 60 * 1000;
+const milliseconds = (least: number) =>
+  z
+    .int()
+    .min(least)
+    .max(waitMsMax, `at most ${waitMsMax} ms, which is 24 days: no timer waits longer`);
+
 const url = z
   .string()
   .regex(
@@ -71,9 +79,7 @@ const endpoint = z.strictObject({
     .describe(
       'Choices asked for in one request at most; as many as there are to ask for unless given.',
     ),
-  deadline_ms: z
-    .int()
-    .min(1)
+  deadline_ms: milliseconds(1)
     .optional()
     .describe('How long one call may take; `limits.deadline_ms` unless given.'),
   context_tokens: z
@@ -225,11 +231,12 @@ export const configSchema = z.strictObject({
         .max(100_000)
         .default(256)
         .describe('Generations in flight at one endpoint, unless it says otherwise.'),
-      deadline_ms: z
-        .int()
-        .min(1)
+      deadline_ms: milliseconds(1)
         .default(15 * 60_000)
         .describe('How long one call may take.'),
+      probe_ms: milliseconds(1)
+        .default(60_000)
+        .describe('How long an endpoint may take over a small question that finds out about it.'),
       records: z.int().min(1).max(16_384).default(4096).describe('Records in flight in a stage.'),
       bytes: z
         .int()
@@ -253,9 +260,7 @@ export const configSchema = z.strictObject({
         .max(10_000)
         .default(500)
         .describe('Records finished in one transaction at most.'),
-      table_wait_ms: z
-        .int()
-        .min(1)
+      table_wait_ms: milliseconds(1)
         .default(10 * 60_000)
         .describe('How long a record waits for the row it joins with.'),
       max_line_bytes: z
@@ -271,9 +276,7 @@ export const configSchema = z.strictObject({
         .describe(
           'How long a stop waits for calls in flight, so that they need not be paid for again.',
         ),
-      down_ms: z
-        .int()
-        .min(1)
+      down_ms: milliseconds(1)
         .default(30 * 60_000)
         .describe('How long a run waits for an endpoint that is down before it gives up.'),
     })
@@ -283,15 +286,11 @@ export const configSchema = z.strictObject({
   retries: z
     .strictObject({
       attempts: z.int().min(1).max(1000).default(8).describe('Tries of one model call.'),
-      first_delay_ms: z
-        .int()
-        .min(0)
+      first_delay_ms: milliseconds(0)
         .default(500)
         .describe('Wait before the second try; it doubles with each further one.'),
-      max_delay_ms: z.int().min(0).default(30_000).describe('The longest wait between two tries.'),
-      max_retry_after_ms: z
-        .int()
-        .min(0)
+      max_delay_ms: milliseconds(0).default(30_000).describe('The longest wait between two tries.'),
+      max_retry_after_ms: milliseconds(0)
         .default(120_000)
         .describe('The longest wait that a server may ask for.'),
       down_after: z
@@ -299,6 +298,13 @@ export const configSchema = z.strictObject({
         .min(1)
         .default(10)
         .describe('Failures in a row after which an endpoint counts as down.'),
+      busy_after: z
+        .int()
+        .min(1)
+        .default(30)
+        .describe(
+          'Refusals (429), each outweighed by an answer, after which an endpoint counts as down.',
+        ),
       record_attempts: z
         .int()
         .min(1)

@@ -9,6 +9,9 @@ export interface Source {
   readonly chunks: AsyncIterable<Uint8Array>;
 }
 
+/** What standard input is called, in messages and records. */
+export const standardInputName = 'standard input';
+
 /**
  * Opens a file, or standard input for `-`. Nothing is read before the chunks are asked for, and whoever stops
  * asking closes the file.
@@ -19,7 +22,7 @@ export async function openSource(
   path: string,
   standardInput: AsyncIterable<Uint8Array> = process.stdin,
 ): Promise<Source> {
-  if (path === '-') return { name: 'standard input', chunks: standardInput };
+  if (path === '-') return { name: standardInputName, chunks: standardInput };
   const name = oneLine(path, 300);
   try {
     const found = await stat(path);

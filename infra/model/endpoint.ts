@@ -8,7 +8,7 @@ export interface Endpoint {
   /** One request, one try. @throws CallError */
   send(call: Call, signal: AbortSignal): Promise<CallAnswer>;
   /** What the server says of its models; null if it does not say. @throws CallError */
-  models(signal: AbortSignal): Promise<readonly ServedModel[] | null>;
+  models(deadlineMs: number, signal: AbortSignal): Promise<readonly ServedModel[] | null>;
 }
 
 export interface Call {
@@ -18,6 +18,8 @@ export interface Call {
   readonly sampling: Sampling;
   readonly n: number;
   readonly seed: number;
+  /** How long it may take, to the last byte of the answer. */
+  readonly deadlineMs: number;
 }
 
 export type Purpose = 'probe' | 'sample' | 'judge' | 'refine';
@@ -49,8 +51,9 @@ export interface ServedModel {
 
 /**
  * Why a call brought no answer, as far as it matters for what happens next:
- * `rate-limited`, `server-error`, `timeout`, `cut` and `unusable` are tried again;
- * `down` and `denied` wait until the endpoint answers (again);
+ * `rate-limited`, `server-error`, `timeout`, `cut`, `unusable` and `forbidden` are tried again, so and so often while
+ * the endpoint answers others;
+ * `down` and `denied` (the key) are the endpoint's alone, and wait until it answers (again);
  * `context` and `rejected` will never succeed with this request.
  */
 export type CallErrorKind =
@@ -59,6 +62,7 @@ export type CallErrorKind =
   | 'timeout'
   | 'cut'
   | 'unusable'
+  | 'forbidden'
   | 'down'
   | 'denied'
   | 'context'
@@ -69,6 +73,8 @@ export class CallError extends Error {
   readonly kind: CallErrorKind;
   /** HTTP status, null if none came. */
   readonly status: number | null;
+  /** The server's own words where it refused, in one line and without secrets; null if none came. */
+  readonly said: string | null;
   /** How long the server asked to wait, null if it did not. */
   readonly retryAfterMs: number | null;
   /** What an unusable answer cost nevertheless. */
@@ -79,6 +85,7 @@ export class CallError extends Error {
     message: string,
     details: {
       readonly status?: number | null;
+      readonly said?: string | null;
       readonly retryAfterMs?: number | null;
       readonly usage?: Usage | null;
       readonly cause?: unknown;
@@ -87,6 +94,7 @@ export class CallError extends Error {
     super(message, { cause: details.cause });
     this.kind = kind;
     this.status = details.status ?? null;
+    this.said = details.said ?? null;
     this.retryAfterMs = details.retryAfterMs ?? null;
     this.usage = details.usage ?? null;
   }

@@ -16,7 +16,7 @@ export interface Lane {
   readonly endpoint: Endpoint;
   readonly queue: CallQueue;
   readonly policy: Policy;
-  /** Choices that one request may ask for; 1 where `n` is not honoured. */
+  /** Choices that the server gives to one request: 1 where `n` is not honoured, else as many as one likes. */
   choicesMax: number;
   /** False where the reported usage covers only one of n choices. */
   usageCoversAll: boolean;
@@ -30,6 +30,10 @@ export interface RoleLanes {
   readonly version: string;
   /** Price per million tokens; null if unknown. */
   readonly price: { readonly prompt: number; readonly completion: number } | null;
+  /** Choices that one request may ask for. */
+  readonly choicesMax: number;
+  /** How long one call may take. */
+  readonly deadlineMs: number;
 }
 
 /** In which order calls are served: see `CallQueue`. */
@@ -86,7 +90,7 @@ export function createGateway(
         const fresh = ids.filter((id, index) => !known[index] && !underWay.has(id));
         const role = roles[request.role];
         const lane = laneFor(role, origin.instruction);
-        for (const group of chunks(fresh, lane.choicesMax)) {
+        for (const group of chunks(fresh, Math.min(lane.choicesMax, role.choicesMax))) {
           const asked = askFor(group, request, { origin, role, lane, priority }, signal);
           for (const [index, id] of group.entries()) {
             const entry = asked.then((entries) => entries[index] as JournalEntry);
@@ -125,10 +129,11 @@ export function createGateway(
       sampling: request.sampling,
       n: ids.length,
       seed,
+      deadlineMs: role.deadlineMs,
     };
     try {
       const answer = await lane.policy.run(
-        () => sendInTurn(call, lane, priority, signal),
+        (go) => sendInTurn(call, lane, priority, go, signal),
         seed / 2 ** 31,
         signal,
         (error) => ledger.count(origin.iteration, retryCounters(error)),
@@ -148,7 +153,7 @@ export function createGateway(
       await ledger.answered(origin.iteration, purpose, entries, spend, request.draws.attempt);
       return entries;
     } catch (error) {
-      throw signal.aborted ? (signal.reason as Error) : forProcessor(error, request);
+      throw signal.aborted ? (signal.reason as Error) : forProcessor(error, lane, request);
     }
   }
 
@@ -156,11 +161,13 @@ export function createGateway(
     call: Call,
     lane: Lane,
     { rank, order }: Priority,
+    go: () => void,
     signal: AbortSignal,
   ): Promise<CallAnswer> {
     const release = await lane.queue.acquire(rank, order, call.n, signal);
     const left = ledger.sent(call.purpose, call.n);
     try {
+      go();
       const answer = await lane.endpoint.send(call, signal);
       lane.queue.answered();
       return answer;
@@ -223,7 +230,7 @@ function retryCounters({ kind, status, usage }: CallError): Record<string, numbe
         ? '5xx'
         : kind === 'timeout' || kind === 'cut' || kind === 'unusable'
           ? kind
-          : `down${status === null ? '' : `.${status}`}`;
+          : `${kind === 'forbidden' ? 'refused' : 'down'}${status === null ? '' : `.${status}`}`;
   return {
     [`retries.${reason}`]: 1,
     // An answer that could not be used was generated, and is paid for, all the same.
@@ -234,10 +241,18 @@ function retryCounters({ kind, status, usage }: CallError): Record<string, numbe
   };
 }
 
-function forProcessor(error: unknown, { role }: ModelRequest): unknown {
+function forProcessor(error: unknown, { endpoint }: Lane, { role }: ModelRequest): unknown {
   if (!(error instanceof CallError)) return error;
   if (error.kind === 'context') {
     return new PermanentError('context', `${error.message} (asking the ${role})`, { cause: error });
+  }
+  if (error.kind === 'forbidden') {
+    const words = `${error.status ?? 'no status'}: ${error.said ?? error.message}`;
+    return new PermanentError(
+      'refused',
+      `${endpoint.name} refuses this request and answers others (${words}) (asking the ${role})`,
+      { cause: error },
+    );
   }
   if (error.kind === 'rejected') {
     return new PermanentError('refused', `${error.message} (asking the ${role})`, { cause: error });

@@ -21,7 +21,6 @@ export interface OpenAiSettings {
   readonly model: string;
   /** Null for servers that need none. */
   readonly apiKey: string | null;
-  readonly deadlineMs: number;
   /** Merged into every request body, such as `top_k` or a server's own switches. */
   readonly extraBody: Readonly<Record<string, unknown>>;
   readonly maxConnections: number;
@@ -41,7 +40,6 @@ export function openAiEndpoint(settings: OpenAiSettings): Endpoint & { close(): 
     // Local servers need no key, but the SDK insists on one.
     apiKey: settings.apiKey ?? 'none',
     maxRetries: 0,
-    timeout: settings.deadlineMs,
     logLevel: 'off',
     // undici's own fetch knows the pool; its types differ from the platform's in names only.
     fetch: ((url: string, init: object) =>
@@ -66,19 +64,20 @@ export function openAiEndpoint(settings: OpenAiSettings): Endpoint & { close(): 
       try {
         const answer: unknown = await client.chat.completions.create(body, {
           signal,
+          timeout: call.deadlineMs,
           headers: { 'x-spar-role': call.purpose },
         });
         return readAnswer(answer, call, settings);
       } catch (error) {
-        throw callError(error, settings, signal);
+        throw callError(error, settings, call.deadlineMs, signal);
       }
     },
-    async models(signal) {
+    async models(deadlineMs, signal) {
       try {
-        const page: unknown = await client.models.list({ signal, timeout: 10_000 });
+        const page: unknown = await client.models.list({ signal, timeout: deadlineMs });
         return readModels(page);
       } catch (error) {
-        const failure = callError(error, settings, signal);
+        const failure = callError(error, settings, deadlineMs, signal);
         // Many servers have no such list, and it is not needed; only one that cannot be reached matters.
         if (failure instanceof CallError && ['rejected', 'unusable'].includes(failure.kind)) {
           return null;
@@ -164,12 +163,17 @@ function readModels(page: unknown): readonly ServedModel[] | null {
   });
 }
 
-function callError(error: unknown, settings: OpenAiSettings, signal: AbortSignal): unknown {
+function callError(
+  error: unknown,
+  settings: OpenAiSettings,
+  deadlineMs: number,
+  signal: AbortSignal,
+): unknown {
   if (error instanceof CallError) return error;
   const { url, model } = settings;
   if (error instanceof APIUserAbortError || signal.aborted) return signal.reason ?? error;
   if (error instanceof APIConnectionTimeoutError) {
-    return new CallError('timeout', `${url} did not answer within ${settings.deadlineMs} ms`, {
+    return new CallError('timeout', `${url} did not answer within ${deadlineMs} ms`, {
       cause: error,
     });
   }
@@ -187,24 +191,30 @@ function callError(error: unknown, settings: OpenAiSettings, signal: AbortSignal
   }
   if (isApiError(error)) {
     const status = typeof error.status === 'number' ? error.status : null;
-    const said = excerpt(error.message, settings);
+    const said = wordsOf(error, settings);
     if (status === 401 || status === 403) {
+      const what = status === 401 ? 'the API key' : 'the API key or what is asked';
+      const remedy =
+        settings.apiKey === null
+          ? 'No key was given: set OPENAI_API_KEY, or api_key_env or api_key_file of the endpoint.'
+          : 'Check the key and its rights.';
       return new CallError(
-        'denied',
-        `${url} refused the API key (${status}). ${settings.apiKey === null ? 'No key was given: set OPENAI_API_KEY, or api_key_env or api_key_file of the endpoint.' : 'Check the key and its rights.'}`,
-        { status, cause: error },
+        status === 401 ? 'denied' : 'forbidden',
+        `${url} refused ${what} (${status}: ${said}). ${remedy}`,
+        { status, said, cause: error },
       );
     }
     if (status === 404) {
       return new CallError(
-        'denied',
+        'forbidden',
         `${url} does not know the model ${JSON.stringify(model)} or the path (404: ${said}). Check the model's name, and that the URL ends in /v1.`,
-        { status, cause: error },
+        { status, said, cause: error },
       );
     }
     if (status === 429) {
       return new CallError('rate-limited', `${url} refused for now (429: ${said})`, {
         status,
+        said,
         retryAfterMs: retryAfterMs(error),
         cause: error,
       });
@@ -212,6 +222,7 @@ function callError(error: unknown, settings: OpenAiSettings, signal: AbortSignal
     if (status === 408 || status === 409 || (status !== null && status >= 500)) {
       return new CallError('server-error', `${url} failed (${status}: ${said})`, {
         status,
+        said,
         retryAfterMs: retryAfterMs(error),
         cause: error,
       });
@@ -222,7 +233,7 @@ function callError(error: unknown, settings: OpenAiSettings, signal: AbortSignal
     return new CallError(
       tooLong ? 'context' : 'rejected',
       `${url} rejects the request (${status ?? 'no status'}: ${said})`,
-      { status, cause: error },
+      { status, said, cause: error },
     );
   }
   if (error instanceof SyntaxError) {
@@ -232,6 +243,12 @@ function callError(error: unknown, settings: OpenAiSettings, signal: AbortSignal
   return new CallError('cut', `${url} broke the answer off (${rootCause(error, settings)})`, {
     cause: error,
   });
+}
+
+/** What the server said of its refusal; the SDK puts the status before it. */
+function wordsOf({ message, status }: APIError, settings: OpenAiSettings): string {
+  const words = message.replace(`${status} `, '');
+  return words === 'status code (no body)' ? 'without a word' : excerpt(words, settings);
 }
 
 function retryAfterMs(error: APIError): number | null {

@@ -1,100 +1,82 @@
-import {
-  BrokenCircuitError,
-  circuitBreaker,
-  ConsecutiveBreaker,
-  ExponentialBackoff,
-  handleWhen,
-} from 'cockatiel';
 import type { Time } from '../time.ts';
+import { Breaker, type Answers, type BreakerSettings, type Down } from './breaker.ts';
 import { CallError, type CallErrorKind } from './endpoint.ts';
 
-export interface RetrySettings {
+export interface RetrySettings extends BreakerSettings {
   /** Tries of one call before its record is tried anew, later. */
   readonly attempts: number;
   readonly firstDelayMs: number;
   readonly maxDelayMs: number;
-  /** Longest wait that a server may ask for with Retry-After. */
-  readonly maxRetryAfterMs: number;
-  /** Failures in a row, of any calls, after which an endpoint counts as down. */
-  readonly downAfter: number;
-  /** Waits between the single calls that find out whether it is back: from the first to the last. */
-  readonly downFirstDelayMs: number;
-  readonly downMaxDelayMs: number;
 }
 
 /** The only layer that retries a model call. One per endpoint, since what it learns is about the endpoint. */
 export interface Policy {
   /**
-   * Tries until an answer comes. While the endpoint is down, calls wait and use no tries up.
+   * Tries until an answer comes. While the endpoint is down, calls wait and use no tries up; and no call is given up
+   * unless the endpoint has shown, since the call's first failure, that it is there.
    *
-   * @param attempt takes a slot, sends, and gives the slot back: no slot is held while waiting
+   * @param attempt takes a slot, calls `go`, sends, and gives the slot back: no slot is held while waiting. `go`
+   *   throws if the endpoint went down while the attempt waited for its slot.
    * @param jitter a number in [0, 1) that spreads retries; a function of the call's id
    */
   run<Answer>(
-    attempt: () => Promise<Answer>,
+    attempt: (go: () => void) => Promise<Answer>,
     jitter: number,
     signal: AbortSignal,
     onRetry: (error: CallError) => void,
   ): Promise<Answer>;
-  /** Since when (monotonic ms) and why the endpoint is down; null while it answers. */
-  readonly down: { readonly sinceMs: number; readonly error: string } | null;
+  /** Null while the endpoint answers. */
+  readonly down: Down | null;
 }
 
-const showsDown = new Set<CallErrorKind>(['down', 'denied', 'server-error', 'cut']);
-const retried = new Set<CallErrorKind>([
-  'rate-limited',
-  'server-error',
-  'timeout',
-  'cut',
-  'unusable',
-]);
+const final: readonly CallErrorKind[] = ['context', 'rejected'];
+/** No request's fault: it waits for as long as the endpoint is so. */
+const ofTheEndpoint: readonly CallErrorKind[] = ['down', 'denied'];
 
-export function retryPolicy(settings: RetrySettings, time: Time): Policy {
-  const breaker = circuitBreaker(
-    handleWhen((error) => error instanceof CallError && showsDown.has(error.kind)),
-    {
-      breaker: new ConsecutiveBreaker(settings.downAfter),
-      halfOpenAfter: new ExponentialBackoff({
-        initialDelay: settings.downFirstDelayMs,
-        maxDelay: settings.downMaxDelayMs,
-      }),
-    },
-  );
-  let down: { sinceMs: number; error: string } | null = null;
-  breaker.onBreak((reason) => {
-    const error: unknown = 'error' in reason ? reason.error : null;
-    down = {
-      sinceMs: down?.sinceMs ?? time.monotonic(),
-      error: error instanceof Error ? error.message : 'no answer',
-    };
-  });
-  breaker.onReset(() => (down = null));
-
+/** @param question something small to ask the endpoint, to learn whether it is there; throws a CallError */
+export function retryPolicy(
+  settings: RetrySettings,
+  time: Time,
+  question: (signal: AbortSignal) => Promise<unknown>,
+): Policy {
+  const breaker = new Breaker(settings, time, question);
+  const go = () => {
+    if (breaker.isOpen) throw new Held();
+  };
   return {
     get down() {
-      return down;
+      return breaker.down;
     },
     async run(attempt, jitter, signal, onRetry) {
+      let before: Answers | null = null;
       for (let tries = 1; ;) {
         try {
-          return await breaker.execute(attempt);
+          await breaker.pass(signal);
+          const answer = await attempt(go);
+          breaker.answered();
+          return answer;
         } catch (error) {
           signal.throwIfAborted();
-          if (error instanceof BrokenCircuitError) {
-            await time.sleep(settings.downFirstDelayMs * (0.5 + jitter), signal);
-            continue;
-          }
+          if (error instanceof Held) continue;
           if (!(error instanceof CallError)) throw error;
-          const waits = error.kind === 'down' || error.kind === 'denied';
-          if (!waits && (!retried.has(error.kind) || tries >= settings.attempts)) throw error;
+          breaker.failed(error);
+          if (final.includes(error.kind)) throw error;
+          before ??= breaker.answers;
+          const usesTry = !ofTheEndpoint.includes(error.kind) && !breaker.isOpen;
+          const isLast = usesTry && tries >= settings.attempts;
+          if (isLast && breaker.hasShown(error, before)) throw error;
+          if (isLast) breaker.suspect(error);
           onRetry(error);
           await time.sleep(delayMs(error, tries, jitter, settings), signal);
-          if (!waits) tries++;
+          if (usesTry && !isLast) tries++;
         }
       }
     },
   };
 }
+
+/** Not sent: the endpoint went down while the call waited for its turn. */
+class Held extends Error {}
 
 /** Doubles from the first delay up to the last, spread over half of it; a server's own wish goes first. */
 function delayMs(error: CallError, tries: number, jitter: number, settings: RetrySettings): number {

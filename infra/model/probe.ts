@@ -27,23 +27,27 @@ const maxTokens = 16;
  * Asks the endpoint a small question with as many choices as a run will ask for, and with one if that fails.
  *
  * @param choices the largest n that will be asked for; 2 are tried at the least
+ * @param deadlineMs how long each question may take
  * @throws CallError in one sentence with the remedy if the endpoint cannot be used at all
  */
 export async function probe(
   endpoint: Endpoint,
   model: string,
   choices: number,
+  deadlineMs: number,
   signal: AbortSignal,
 ): Promise<Capabilities> {
   const tried = Math.max(2, choices);
-  const served = await endpoint.models(signal);
+  const served = await endpoint.models(deadlineMs, signal);
   const context = served?.find(({ id }) => id === model)?.context_tokens ?? null;
-  const ask = (n: number): Promise<CallAnswer> =>
-    endpoint.send({ ...question, n }, signal).catch((error: unknown) => {
+  const ask = (n: number): Promise<CallAnswer> => {
+    const send = () => endpoint.send({ ...question, n, deadlineMs }, signal);
+    return send().catch((error: unknown) => {
       if (!(error instanceof CallError) || !isPassing(error)) throw error;
       // One bad moment of the server is not what it can do.
-      return endpoint.send({ ...question, n }, signal);
+      return send();
     });
+  };
   try {
     const found = read(await ask(tried));
     return { ...found, context_tokens: context, choices: tried, calls: 1, generations: tried };
@@ -67,7 +71,14 @@ export async function probe(
   }
 }
 
-const question: Omit<Call, 'n'> = {
+/** The same small question for one choice: an endpoint that answers it is there. @throws CallError */
+export const knock = (
+  endpoint: Endpoint,
+  deadlineMs: number,
+  signal: AbortSignal,
+): Promise<CallAnswer> => endpoint.send({ ...question, n: 1, deadlineMs }, signal);
+
+const question: Omit<Call, 'n' | 'deadlineMs'> = {
   purpose: 'probe',
   messages: [{ role: 'user', content: 'Write a few lines about any subject that you like.' }],
   sampling: { temperature: 1, top_p: 1, max_tokens: maxTokens, stop: [] },
@@ -92,8 +103,9 @@ function read({
   };
 }
 
+/** Silence is none of them: a second one would only double it, and nobody is told anything meanwhile. */
 const isPassing = ({ kind }: CallError): boolean =>
-  kind === 'rate-limited' || kind === 'server-error' || kind === 'cut' || kind === 'timeout';
+  kind === 'rate-limited' || kind === 'server-error' || kind === 'cut';
 
 /** One line for people. */
 export function describe(capabilities: Capabilities): string {

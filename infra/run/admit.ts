@@ -49,16 +49,19 @@ const lookUpsMax = 64;
 /**
  * Puts instructions into the stream as they come, each once per iteration: a record in `instructions` that names
  * the iteration is its admission, so that the same command can go on after a crash.
+ *
+ * @returns whether the items were read to their end, or as far as the limit asks
  */
 export async function admit(
   items: AsyncIterable<InputItem>,
   options: AdmitOptions,
   admission: { -readonly [Name in keyof Admission]: Admission[Name] },
-): Promise<void> {
+): Promise<boolean> {
   const { log, serde, pipeline, iteration, time, limit, strict, ready, onRejected, signal } =
     options;
   const topic = nameOnLog(pipeline, topics.instructions);
   const underWay = new Set<Promise<unknown>>();
+  let isRead = true;
   const reject = (message: string) => {
     admission.rejected++;
     onRejected(message);
@@ -72,7 +75,10 @@ export async function admit(
     lookUpsMax,
   );
   for await (const { item, known } of lookedUp) {
-    if (signal.aborted) break;
+    if (signal.aborted) {
+      isRead = false;
+      break;
+    }
     if (item.kind === 'rejected') {
       reject(item.message);
       if (strict) break;
@@ -124,6 +130,7 @@ export async function admit(
     if (limit !== null && admission.taken >= limit) break;
   }
   await Promise.all(underWay);
+  return isRead && !(strict && admission.rejected > 0);
 }
 
 /** The record's bytes, or a sentence if it is no record that the topic takes, such as one that is too large. */

@@ -60,10 +60,41 @@ export async function openIteration(
     refine_prompt: settings.prompts.refine.hash,
     rules: rulesVersion,
     opened_at: time.wall(),
+    unread_sources: [],
   };
+  await publish(log, serde, manifest);
+}
+
+/**
+ * Notes in the manifest that a source is being read, or that it was read to its end (or as far as was asked): until
+ * then the iteration is not complete, also after a crash. A source that nothing was taken from needs no note.
+ *
+ * @returns the sources that are unread now
+ */
+export async function noteSource(
+  log: Log,
+  serde: Serde,
+  pipeline: string,
+  iteration: string,
+  source: string,
+  state: 'unread' | 'read',
+): Promise<readonly string[]> {
+  const manifest = await findIteration(log, serde, pipeline, iteration);
+  if (!manifest) return [];
+  const before = manifest.unread_sources;
+  const others = before.filter((name) => name !== source);
+  const now = state === 'unread' ? [...others, source] : others;
+  if (now.length !== before.length) {
+    await publish(log, serde, { ...manifest, unread_sources: now });
+  }
+  return now;
+}
+
+/** The topic keeps the latest manifest of each iteration. */
+async function publish(log: Log, serde: Serde, manifest: Iteration): Promise<void> {
   await log.append([
     {
-      topic: nameOnLog(pipeline, topics.iterations),
+      topic: nameOnLog(manifest.pipeline, topics.iterations),
       partition: 0,
       key: manifest.id,
       headers: { iteration: manifest.id },

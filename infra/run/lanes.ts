@@ -6,7 +6,7 @@ import { CallError, type Endpoint } from '../model/endpoint.ts';
 import type { Lane, RoleLanes } from '../model/gateway.ts';
 import type { Ledger } from '../model/ledger.ts';
 import { retryPolicy, type RetrySettings } from '../model/policy.ts';
-import { describe, probe, readCapabilities, type Capabilities } from '../model/probe.ts';
+import { describe, knock, probe, readCapabilities, type Capabilities } from '../model/probe.ts';
 import { CallQueue } from '../model/queue.ts';
 import type { Time } from '../time.ts';
 
@@ -41,33 +41,58 @@ export interface Readiness {
 
 interface Entry {
   readonly lane: Lane;
-  readonly endpoint: ResolvedEndpoint;
+  readonly model: string;
+  /** The most that a call of any of its roles will ask for. */
+  choicesWanted: number;
   readonly close: () => Promise<void>;
   contextTokens: number | null;
+}
+
+/** What is learnt is kept in the home, and counted. */
+interface Kept {
+  readonly journal: Journal;
+  readonly ledger: Ledger;
+  readonly iteration: string;
 }
 
 export function openLanes(
   endpoints: Readonly<Record<Role, ResolvedEndpoint>>,
   connect: Connect,
   retries: RetrySettings,
+  /** How long a question to find out about an endpoint may take. */
+  probeMs: number,
   time: Time,
 ): Lanes & { probeWith(journal: Journal, ledger: Ledger, iteration: string): void } {
   const entries = new Map<string, Entry>();
+  let home: Kept | null = null;
   const laneOf = (url: string, endpoint: ResolvedEndpoint): Lane => {
     const key = keyOf(url, endpoint);
     const known = entries.get(key);
-    if (known) return known.lane;
+    if (known) {
+      known.choicesWanted = Math.max(known.choicesWanted, endpoint.choicesWanted);
+      known.contextTokens = least(known.contextTokens, endpoint.contextTokens);
+      return known.lane;
+    }
     const connection = connect(url, endpoint);
     const lane: Lane = {
       endpoint: connection,
       queue: new CallQueue(endpoint.maxInFlight),
-      policy: retryPolicy(retries, time),
+      policy: retryPolicy(retries, time, async (signal) => {
+        const { usage } = await knock(connection, probeMs, signal);
+        home?.ledger.count(home.iteration, {
+          'calls.probe': 1,
+          'generations.probe': 1,
+          'tokens.prompt': usage?.prompt_tokens ?? 0,
+          'tokens.completion': usage?.completion_tokens ?? 0,
+        });
+      }),
       choicesMax: 1,
       usageCoversAll: true,
     };
     entries.set(key, {
       lane,
-      endpoint,
+      model: endpoint.model,
+      choicesWanted: endpoint.choicesWanted,
       close: () => connection.close(),
       contextTokens: endpoint.contextTokens,
     });
@@ -77,23 +102,22 @@ export function openLanes(
     roles.map((role) => {
       const endpoint = endpoints[role];
       const lanes = endpoint.urls.map((url) => laneOf(url, endpoint));
-      return [role, { lanes, version: endpoint.version, price: endpoint.price }];
+      const { version, price, deadlineMs, maxChoices } = endpoint;
+      return [role, { lanes, version, price, deadlineMs, choicesMax: maxChoices ?? choicesMax }];
     }),
     // Every role is in `roles`, and every endpoint has a URL: the configuration was checked.
   ) as unknown as Readonly<Record<Role, RoleLanes>>;
 
-  let home: { journal: Journal; ledger: Ledger; iteration: string } | null = null;
   let readiness: Promise<readonly Readiness[]> | null = null;
   const prepareAll = (signal: AbortSignal) =>
-    Promise.all([...entries.values()].map((entry) => prepare(entry, home, signal)));
+    Promise.all([...entries.values()].map((entry) => prepare(entry, home, probeMs, signal)));
 
   return {
     roles: byRole,
     all: [...entries.values()].map(({ lane }) => lane),
     ready: (signal) => (readiness ??= prepareAll(signal)),
     get contextTokens() {
-      const known = [...entries.values()].flatMap(({ contextTokens }) => contextTokens ?? []);
-      return known.length > 0 ? Math.min(...known) : null;
+      return [...entries.values()].map(({ contextTokens }) => contextTokens).reduce(least, null);
     },
     probeWith(journal, ledger, iteration) {
       home = { journal, ledger, iteration };
@@ -107,26 +131,30 @@ export function openLanes(
 /** OpenAI's own bound on n is 128. */
 const choicesMax = 128;
 
+/** Of what is known. */
+const least = (a: number | null, b: number | null): number | null =>
+  a === null ? b : b === null ? a : Math.min(a, b);
+
 const keyOf = (url: string, endpoint: ResolvedEndpoint): string =>
   JSON.stringify([url, endpoint.model, endpoint.apiKey, endpoint.extraBody]);
 
 async function prepare(
   entry: Entry,
-  home: { journal: Journal; ledger: Ledger; iteration: string } | null,
+  home: Kept | null,
+  probeMs: number,
   signal: AbortSignal,
 ): Promise<Readiness> {
-  const { lane, endpoint } = entry;
-  const { model } = endpoint;
+  const { lane, model, choicesWanted } = entry;
   const url = lane.endpoint.name;
   const note = `probe ${url} ${model}`;
   try {
     const stored = readCapabilities(home?.journal.note(note) ?? null);
     const capabilities =
       stored &&
-      stored.choices >= endpoint.choicesWanted &&
-      (await stillServes(lane.endpoint, model, signal))
+      stored.choices >= choicesWanted &&
+      (await stillServes(lane.endpoint, model, probeMs, signal))
         ? stored
-        : await probe(lane.endpoint, model, endpoint.choicesWanted, signal);
+        : await probe(lane.endpoint, model, choicesWanted, probeMs, signal);
     const fresh = capabilities !== stored;
     if (fresh && home) {
       const { calls, generations, prompt_tokens, completion_tokens } = capabilities;
@@ -139,13 +167,16 @@ async function prepare(
       await home.journal.setNote(note, JSON.stringify(capabilities));
     }
     // How many are asked for together changes the answers, so it does not follow the limit of calls in flight.
-    lane.choicesMax = capabilities.n === 'honoured' ? (endpoint.maxChoices ?? choicesMax) : 1;
+    lane.choicesMax = capabilities.n === 'honoured' ? Infinity : 1;
     lane.usageCoversAll = capabilities.usage_covers_all;
     entry.contextTokens ??= capabilities.context_tokens;
     return { url, model, capabilities, fresh };
   } catch (error) {
     if (!(error instanceof CallError)) throw error;
-    throw new RunError(error.message, { cause: error });
+    const silent =
+      `${url} takes the question and does not answer within ${probeMs} ms. Is the model still being loaded, or the ` +
+      'server overloaded? Wait until it answers, or give it longer with limits.probe_ms.';
+    throw new RunError(error.kind === 'timeout' ? silent : error.message, { cause: error });
   }
 }
 
@@ -153,9 +184,10 @@ async function prepare(
 async function stillServes(
   endpoint: Endpoint,
   model: string,
+  probeMs: number,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const served = await endpoint.models(signal);
+  const served = await endpoint.models(probeMs, signal);
   return served === null || served.length === 0 || served.some(({ id }) => id === model);
 }
 

@@ -11,9 +11,10 @@ import { createGateway } from '../model/gateway.ts';
 import { createLedger } from '../model/ledger.ts';
 import { createContexts } from '../runtime/contexts.ts';
 import { Runtime, type StageStatus } from '../runtime/runtime.ts';
+import { sentence } from '../text.ts';
 import type { Time } from '../time.ts';
 import { admit, type Admission } from './admit.ts';
-import { isOpen, openIteration } from './iteration.ts';
+import { findIteration, isOpen, noteSource, openIteration } from './iteration.ts';
 import { openLanes, remarksOn, type Connect, type Lanes } from './lanes.ts';
 import type { ResolvedEndpoint } from '../config/settings.ts';
 import type { Role } from '../../processors/processor.ts';
@@ -66,7 +67,13 @@ export async function run(options: RunOptions): Promise<Summary> {
   const wasOpen = await isOpen(log, serde, pipeline, settings);
 
   const ledger = createLedger(journal);
-  const lanes = openLanes(options.endpoints, options.connect, retriesOf(config), time);
+  const lanes = openLanes(
+    options.endpoints,
+    options.connect,
+    retriesOf(config),
+    config.limits.probe_ms,
+    time,
+  );
   lanes.probeWith(journal, ledger, iteration);
   const aborted = new AbortController();
   const fatal = Promise.withResolvers<never>();
@@ -83,6 +90,13 @@ export async function run(options: RunOptions): Promise<Summary> {
   };
   let readying: Promise<void> | null = null;
   const ready = () => (readying ??= makeReady());
+  const note = (state: 'unread' | 'read') =>
+    noteSource(log, serde, pipeline, iteration, options.source.name, state);
+  let noting: Promise<unknown> | null = null;
+  const readyToAdmit = async () => {
+    await ready();
+    await (noting ??= note('unread'));
+  };
 
   const runtime = new Runtime({
     dataflow,
@@ -139,8 +153,8 @@ export async function run(options: RunOptions): Promise<Summary> {
         if (downMs > config.limits.down_ms) {
           fatal.reject(
             new RunError(
-              `${endpoint.name} has been down for ${Math.round(downMs / 60_000)} minutes: ${policy.down?.error}. ` +
-                'Nothing is lost: the same command goes on.',
+              `${endpoint.name} has been down for ${Math.round(downMs / 60_000)} minutes: ` +
+                `${sentence(policy.down?.error ?? '')} Nothing is lost: the same command goes on.`,
             ),
           );
         }
@@ -152,11 +166,11 @@ export async function run(options: RunOptions): Promise<Summary> {
   let complete = false as boolean;
   const work = async () => {
     await runtime.start();
-    await admitAll(options, admission, lanes, ready);
+    sourceEnded = await admitAll(options, admission, lanes, readyToAdmit);
+    const unread = sourceEnded ? await note('read') : [options.source.name];
     if (stop.aborted) return;
-    sourceEnded = !(options.strict && admission.rejected > 0);
     await runtime.settled(aborted.signal);
-    complete = sourceEnded;
+    complete = unread.length === 0;
   };
   const stopped = Promise.withResolvers<undefined>();
   const onStop = () => stopped.resolve(undefined);
@@ -184,11 +198,12 @@ export async function run(options: RunOptions): Promise<Summary> {
     await lanes.close();
   }
   await report();
+  const manifest = await findIteration(log, serde, pipeline, iteration);
   return summaryOf(
     await tallies.refresh(),
     { total: ledger.total(iteration), thisRun: ledger.thisRun },
     admission,
-    { complete, seconds: seconds() },
+    { complete, unreadSources: manifest?.unread_sources ?? [], seconds: seconds() },
   );
 }
 
@@ -197,7 +212,7 @@ async function admitAll(
   admission: { -readonly [Name in keyof Admission]: Admission[Name] },
   lanes: Pick<Lanes, 'contextTokens'>,
   ready: () => Promise<void>,
-): Promise<void> {
+): Promise<boolean> {
   const { home, source, config, settings, stop } = options;
   const seen = openSeen();
   try {
@@ -206,7 +221,7 @@ async function admitAll(
       maxLineBytes: config.limits.max_line_bytes,
       seen,
     });
-    await admit(
+    return await admit(
       items,
       {
         log: home.log,
@@ -252,6 +267,7 @@ const retriesOf = ({ retries }: Config) => ({
   maxDelayMs: retries.max_delay_ms,
   maxRetryAfterMs: retries.max_retry_after_ms,
   downAfter: retries.down_after,
+  busyAfter: retries.busy_after,
   downFirstDelayMs: Math.max(100, retries.first_delay_ms),
   downMaxDelayMs: retries.max_delay_ms,
 });

@@ -16,8 +16,10 @@ export interface Summary extends Counts {
   };
   readonly pairs: number;
   readonly deadLetters: number;
-  /** False if the run was interrupted or stopped: the same command goes on. */
+  /** False if the run was interrupted or stopped, or a source of the iteration was: the same command goes on. */
   readonly complete: boolean;
+  /** Sources of the iteration, of this or an earlier run, that were not read to their end. */
+  readonly unreadSources: readonly string[];
   readonly thisRun: Counts & { readonly admitted: number };
   readonly seconds: number;
 }
@@ -86,7 +88,11 @@ export function summaryOf(
     readonly duplicates: number;
     readonly rejected: number;
   },
-  run: { readonly complete: boolean; readonly seconds: number },
+  run: {
+    readonly complete: boolean;
+    readonly unreadSources: readonly string[];
+    readonly seconds: number;
+  },
 ): Summary {
   const { outcomes } = tally;
   return {
@@ -99,6 +105,7 @@ export function summaryOf(
     ...countsOf(counters.total),
     rejected: source.rejected,
     complete: run.complete,
+    unreadSources: run.unreadSources,
     thisRun: { admitted: source.admitted, ...countsOf(counters.thisRun) },
     seconds: Math.round(run.seconds * 1000) / 1000,
   };

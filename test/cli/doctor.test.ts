@@ -120,6 +120,11 @@ test('an endpoint that never answers is given up after the time-out', async () =
   expect(out).toContain('no answer within 1 s');
 });
 
+test('a time-out that no timer holds is refused, and not taken for none', async () => {
+  const ended = doctor(await folder(), healthy(), ...flags, '--timeout', '2147484');
+  await expect(ended).rejects.toThrow(/--timeout.*from 1 to 86400/);
+});
+
 test('a home that another process writes is a problem', async () => {
   const at = await folder();
   const writing = await home(at);

@@ -1,6 +1,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { noteSource } from '../../infra/run/iteration.ts';
 import { writeExports } from '../../infra/run/write-exports.ts';
 import { topics } from '../../topology/topics.ts';
 import { configOf } from '../run/support.ts';
@@ -38,6 +39,22 @@ test('an iteration that is not finished is a part, also while another process wr
   expect(await readdir(out)).toEqual(['partial']);
   expect(await manifestIn(join(out, 'partial'))).toMatchObject({ complete: false });
   await writing.close();
+});
+
+test('a source that was not read to its end makes it a part, although all that was admitted has ended', async () => {
+  const { at, out } = await homeAndOut();
+  const written = await home(at);
+  await noteSource(written.log, written.serde, 'spar', '1', 'in.jsonl', 'unread');
+  await written.close();
+  const part = await spar('export', '--home', at, '--out', out);
+  expect(part.out).toContain('so this is a part. See spar status');
+  expect(await readdir(out)).toEqual(['partial']);
+
+  const again = await home(at);
+  await noteSource(again.log, again.serde, 'spar', '1', 'in.jsonl', 'read');
+  await again.close();
+  await spar('export', '--home', at, '--out', out);
+  expect(await readdir(out)).toEqual(['llamafactory', 'manifest.json', 'trl']);
 });
 
 test('format and config decide what is written', async () => {

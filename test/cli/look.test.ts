@@ -8,6 +8,7 @@ import { statusCommand } from '../../infra/cli/status.ts';
 import { tapCommand } from '../../infra/cli/tap.ts';
 import { topologyCommand } from '../../infra/cli/topology.ts';
 import { treeCommand } from '../../infra/cli/tree.ts';
+import { noteSource } from '../../infra/run/iteration.ts';
 import { dataflow } from '../../topology/dataflow.ts';
 import { render } from '../../topology/render.ts';
 import { topics } from '../../topology/topics.ts';
@@ -90,6 +91,28 @@ describe('status', () => {
     expect(out).toContain('  waiting       1 for sample\n');
     expect(out).toContain('if none is, give the same spar run command again\n');
     await written.close();
+  });
+
+  test('names a source that was not read to its end, and how to go on', async () => {
+    const at = await folder();
+    await smallHome(at);
+    const written = await home(at);
+    for (const name of ["it's\u001b[2J.jsonl", 'standard input']) {
+      await noteSource(written.log, written.serde, 'spar', '1', name, 'unread');
+    }
+    await written.close();
+    const { out } = named(at, await spar('status', '--home', at));
+    expect(out).toContain("  source        it's [2J.jsonl was not read to its end\n");
+    expect(out).toContain('  source        standard input was not read to its end\n');
+    expect(out).toContain("next          spar run 'it'\\''s [2J.jsonl' …: the same command,");
+    expect(out).toContain(
+      'spar run - …: the same command, unless it is going on, reads the rest\n',
+    );
+    const { out: json } = await spar('status', '--json', '--home', at);
+    expect(JSON.parse(json)).toMatchObject({
+      complete: false,
+      unreadSources: ["it's\u001b[2J.jsonl", 'standard input'],
+    });
   });
 
   test('an iteration that ended stays complete when another one takes the same stream', async () => {

@@ -98,7 +98,13 @@ describe('what is wrong has a code', () => {
           serde.encode(topics.iterations, {
             ...{ id: 'i', pipeline: 'p', mode: 'faithful', seed: 0, settings: '{}' },
             ...{ settings_hash: '', actor_model: '', judge_model: '', judge_prompt: '' },
-            ...{ refiner_model: '', refine_prompt: '', rules: '', opened_at: 0 },
+            ...{
+              refiner_model: '',
+              refine_prompt: '',
+              rules: '',
+              opened_at: 0,
+              unread_sources: [],
+            },
           }),
         ),
       'decode',

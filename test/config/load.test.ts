@@ -107,6 +107,18 @@ describe('where a setting comes from', () => {
   );
 });
 
+test('no wait may be longer than a timer holds: it would be one of a millisecond', () => {
+  const { limits, retries } = loadConfig(null, []);
+  const waits = Object.entries({ limits, retries, 'models:\n  judge': { deadline_ms: 1 } }).flatMap(
+    ([group, settings]) =>
+      Object.keys(settings)
+        .filter((name) => name.endsWith('_ms'))
+        .map((name) => `${group}:\n    ${name}: 2147483648\n`),
+  );
+  expect(waits.length).toBeGreaterThan(8);
+  for (const wait of waits) expect(problemsOf(wait), wait).toMatch(/_ms: .*(24 days|<=\d+)/);
+});
+
 describe('what is wrong is said with its place', () => {
   test.each([
     ['a wrong name', 'seed: 1\nsede: 2\n', 'spar.yaml:2:1: sede: there is no such setting'],
@@ -117,6 +129,11 @@ describe('what is wrong is said with its place', () => {
     ],
     ['a wrong type', 'judge:\n  votes: many\n', /^spar\.yaml:2:10: judge\.votes: .*number/],
     ['a number out of range', 'search: { gate: 1.5 }\n', /^spar\.yaml:1:17: search\.gate: .*<1/],
+    [
+      'a wait that no timer holds',
+      'limits: { down_ms: 4000000000 }\n',
+      'spar.yaml:1:20: limits.down_ms: at most 2073600000 ms, which is 24 days: no timer waits longer',
+    ],
     ['half a vote', 'judge: { votes: 2.5 }\n', /^spar\.yaml:1:17: judge\.votes: .*int/],
     [
       'an unknown choice',

@@ -1,6 +1,6 @@
 import { fc, test as property } from '@fast-check/vitest';
 import { describe, expect, test } from 'vitest';
-import { manyLines, messageOf, oneLine, withoutSecrets } from '../../infra/text.ts';
+import { manyLines, messageOf, oneLine, withoutSecrets, sentence } from '../../infra/text.ts';
 
 // Everything that could move a cursor, change colours or turn the reading direction.
 const unsafe = /[\p{Cc}\p{Cs}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u;
@@ -93,4 +93,13 @@ test.each([
   [undefined, 'undefined'],
 ])('the message of %j', (thrown, expected) => {
   expect(messageOf(thrown)).toBe(expected);
+});
+
+test.each([
+  ['It is down', 'It is down.'],
+  ['Is it down?', 'Is it down?'],
+  ['It is down.', 'It is down.'],
+  ['and so on…', 'and so on…'],
+])('%j as a sentence has one stop', (text, ended) => {
+  expect(sentence(text)).toBe(ended);
 });

@@ -39,18 +39,23 @@ function setup({
   answer = plain,
   journal = createMemoryJournal(),
   lane: change = {},
+  role: roleChange = {},
   maxInFlight = 100,
   replicas = 1,
   price = null,
   ready = () => Promise.resolve(),
+  question = () => Promise.resolve(),
 }: {
   readonly answer?: Answer;
   readonly journal?: Journal;
   readonly lane?: Partial<Lane>;
+  readonly role?: Partial<RoleLanes>;
   readonly maxInFlight?: number;
   readonly replicas?: number;
   readonly price?: RoleLanes['price'];
   readonly ready?: () => Promise<void>;
+  /** What the breaker hears when it asks whether the endpoint is there. */
+  readonly question?: () => Promise<void>;
 } = {}) {
   const time = instantTime();
   const calls: Call[] = [];
@@ -61,6 +66,7 @@ function setup({
     maxDelayMs: 1,
     maxRetryAfterMs: 1,
     downAfter: 100,
+    busyAfter: 100,
     downFirstDelayMs: 1,
     downMaxDelayMs: 1,
   };
@@ -75,12 +81,12 @@ function setup({
       },
     },
     queue: new CallQueue(maxInFlight),
-    policy: retryPolicy(retries, time),
-    choicesMax: 128,
+    policy: retryPolicy(retries, time, question),
+    choicesMax: Infinity,
     usageCoversAll: true,
     ...change,
   })) as [Lane, ...Lane[]];
-  const role = { lanes, version: 'm', price };
+  const role = { lanes, version: 'm', price, deadlineMs: 5_000, choicesMax: 128, ...roleChange };
   const ledger = createLedger(journal);
   const gateway = createGateway(
     { actor: role, judge: role, refiner: role },
@@ -250,6 +256,15 @@ describe('an endpoint without n', () => {
     expect(together.calls).toEqual([]);
   });
 
+  test("asks for no more choices at once than the role's settings say, and gives each call the role's time", async () => {
+    const { model, calls } = setup({ role: { choicesMax: 2, deadlineMs: 77 } });
+    await model.ask(request, never);
+    expect(calls.map(({ n, deadlineMs }) => [n, deadlineMs])).toEqual([
+      [2, 77],
+      [1, 77],
+    ]);
+  });
+
   test('choices stay in order whichever comes first', async () => {
     const { model } = setup({
       lane: { choicesMax: 2 },
@@ -382,6 +397,7 @@ describe('what it cost', () => {
     ['cut', null, 'retries.cut'],
     ['unusable', null, 'retries.unusable'],
     ['denied', 401, 'retries.down.401'],
+    ['forbidden', 403, 'retries.refused.403'],
     ['down', null, 'retries.down'],
   ] as const)('a %s answer is a retry of its own kind', async (kind, status, counter) => {
     let failures = 2;
@@ -441,7 +457,42 @@ describe('what will never succeed', () => {
     });
     const failure: unknown = await model.ask(request, never).catch((error: unknown) => error);
     expect(failure).not.toBeInstanceOf(PermanentError);
-    expect(calls).toHaveLength(3);
+    // Three tries, and another since nobody else was answered meanwhile.
+    expect(calls).toHaveLength(4);
+  });
+
+  test('a request that the endpoint forbids, while it answers others, ends with its own words', async () => {
+    const { model, calls } = setup({
+      answer: () => {
+        throw new CallError('forbidden', 'it refused the key or what is asked (403: no poems)', {
+          status: 403,
+          said: 'no poems',
+        });
+      },
+    });
+    const failure: unknown = await model.ask(request, never).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(PermanentError);
+    expect(failure).toMatchObject({
+      code: 'refused',
+      message:
+        'replica 0 refuses this request and answers others (403: no poems) (asking the judge)',
+    });
+    expect(calls).toHaveLength(4);
+  });
+
+  test('nothing is given up while the endpoint does not even answer a small question', async () => {
+    let hours = 0;
+    const { model } = setup({
+      answer: (call, number) => {
+        if (hours < 100) throw new CallError('forbidden', 'everything is forbidden');
+        return plain(call, number);
+      },
+      question: () =>
+        ++hours < 100
+          ? Promise.reject(new CallError('forbidden', 'everything is forbidden'))
+          : Promise.resolve(),
+    });
+    await expect(model.ask(request, never)).resolves.toBeDefined();
   });
 });
 

@@ -36,7 +36,7 @@ describe('a server that answers badly', () => {
       'silence',
       {
         server: always('hang'),
-        client: { deadlineMs: 60 },
+        call: { deadlineMs: 60 },
         kind: 'timeout',
         says: /did not answer within 60 ms/,
       },
@@ -70,7 +70,7 @@ describe('a server that answers badly', () => {
       {
         server: {},
         client: { model: 'nobody' },
-        kind: 'denied',
+        kind: 'forbidden',
         status: 404,
         says: /does not know the model "nobody"/,
       },
@@ -107,12 +107,21 @@ describe('a server that answers badly', () => {
     expect(failure.message).toContain(url);
   });
 
+  test('an answer that begins and does not go on is over at the deadline, too', async () => {
+    const { url } = await serverOf((response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.write('{"choices":');
+    });
+    const failure = await failureOf(clientOf(url).send(callOf({ deadlineMs: 60 }), never));
+    expect(failure).toMatchObject({ kind: 'timeout' });
+  });
+
   test('a port where nobody listens is down, and the sentence says what to look at', async () => {
     const simulator = await startSimulator();
     await simulator.close();
     const { url } = simulator;
     const client = clientOf(url);
-    for (const ask of [() => client.send(callOf(), never), () => client.models(never)]) {
+    for (const ask of [() => client.send(callOf(), never), () => client.models(5_000, never)]) {
       const failure = await failureOf(ask());
       expect(failure.kind).toBe('down');
       expect(failure.message).toMatch(/cannot be reached.*Is the model server running/);
@@ -140,6 +149,27 @@ describe('a server that answers badly', () => {
       expect(same.length, String(words)).toBeGreaterThan(0);
       expect(same.every(({ usage }) => (usage !== null) === counted)).toBe(true);
     }
+  });
+
+  test.each([
+    [401, 'denied', /refused the API key \(401: we do not like it\)\. No key was given/],
+    [403, 'forbidden', /refused the API key or what is asked \(403: we do not like it\)\./],
+    [404, 'forbidden', /does not know the model "simulated" or the path \(404: we do not/],
+    [400, 'rejected', /rejects the request \(400: we do not like it\)/],
+    [429, 'rate-limited', /refused for now \(429: we do not like it\)/],
+    [502, 'server-error', /failed \(502: we do not like it\)/],
+  ] as const)('%i: its own words are kept, in one line', async (status, kind, words) => {
+    const said = 'we \u001b[31m\r\ndo not like it';
+    const { url } = await serverOf(says({ error: { message: said } }, status));
+    const failure = await failureOf(clientOf(url).send(callOf(), never));
+    expect(failure).toMatchObject({ kind, said: 'we [31m do not like it' });
+    expect(failure.message.replace('[31m ', '')).toMatch(words);
+    const long = await serverOf(says({ error: { message: 'x'.repeat(9000) } }, status));
+    const cut = await failureOf(clientOf(long.url).send(callOf(), never));
+    expect(cut.said?.length).toBe(160);
+    const silent = await serverOf((response) => response.writeHead(status).end());
+    const none = await failureOf(clientOf(silent.url).send(callOf(), never));
+    expect(none.said).toBe('without a word');
   });
 
   test.each<[string, Record<string, string>, number | null]>([
@@ -182,6 +212,7 @@ describe('the key', () => {
   test.each([
     ['400', says({ error: { message: `bad ${apiKey}` } }, 400)],
     ['401', says({ error: { message: `Incorrect API key provided: ${apiKey}` } }, 401)],
+    ['403', says({ error: { message: `${apiKey} may not` } }, 403)],
     ['404', says({ error: { message: `no ${apiKey}` } }, 404)],
     ['429', says({ error: { message: `slow down ${apiKey}` } }, 429)],
     ['500', says({ error: { message: `failed ${apiKey}` } }, 500)],
@@ -193,7 +224,7 @@ describe('the key', () => {
     const { url, received } = await serverOf(answer);
     const failure = await failureOf(clientOf(url, { apiKey }).send(callOf(), never));
     expect(received[0]?.headers.authorization).toBe(`Bearer ${apiKey}`);
-    expect(failure.message).not.toContain(apiKey.slice(0, 10));
+    expect(failure.message + (failure.said ?? '')).not.toContain(apiKey.slice(0, 10));
   });
 });
 
@@ -304,7 +335,9 @@ describe('what is read', () => {
 describe('the list of models', () => {
   test('says the context where the server does', async () => {
     const { url } = await simulatorOf({ contextTokens: 4096 });
-    expect(await clientOf(url).models(never)).toEqual([{ id: 'simulated', context_tokens: 4096 }]);
+    expect(await clientOf(url).models(5_000, never)).toEqual([
+      { id: 'simulated', context_tokens: 4096 },
+    ]);
   });
 
   test.each<[string, ReturnType<typeof says>, unknown]>([
@@ -320,11 +353,11 @@ describe('the list of models', () => {
     ['a web page, which lists nothing', says('<html>', 200, { 'content-type': 'text/html' }), []],
   ])('of %s', async (_name, answer, expected) => {
     const { url } = await serverOf(answer);
-    expect(await clientOf(url).models(never)).toEqual(expected);
+    expect(await clientOf(url).models(5_000, never)).toEqual(expected);
   });
 
   test('a wrong key is not overlooked', async () => {
     const { url } = await simulatorOf({ apiKey: 'right-key' });
-    expect((await failureOf(clientOf(url).models(never))).kind).toBe('denied');
+    expect((await failureOf(clientOf(url).models(5_000, never))).kind).toBe('denied');
   });
 });

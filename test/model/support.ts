@@ -15,6 +15,7 @@ export const callOf = (change: Partial<Call> = {}): Call => ({
   sampling: { temperature: 0.9, top_p: 0.8, max_tokens: 64, stop: [] },
   n: 1,
   seed: 7,
+  deadlineMs: 5_000,
   ...change,
 });
 
@@ -27,7 +28,6 @@ export function clientOf(
     url,
     model: 'simulated',
     apiKey: null,
-    deadlineMs: 5_000,
     extraBody: {},
     maxConnections: 8,
     ...change,

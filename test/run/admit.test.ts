@@ -46,9 +46,9 @@ async function admitted(
     },
     admission,
   );
-  await work;
+  const isRead = await work;
   const records = await recordsOf(home, topics.instructions);
-  return { home, admission, messages, asked, records };
+  return { home, admission, messages, asked, records, isRead };
 }
 
 test('an instruction enters the stream once, stamped with its iteration, in a partition of its own', async () => {
@@ -76,6 +76,23 @@ test('a limit counts what is taken, also what was there', async () => {
     { home, limit: 3 },
   );
   expect(admission).toMatchObject({ taken: 3, admitted: 2 });
+});
+
+describe('a source is read', () => {
+  const items = numbered(3).map((id) => item(id));
+  const bad: InputItem = { kind: 'rejected', line: 9, reason: 'not-utf8', message: 'bad' };
+
+  test.each<[string, readonly InputItem[], Partial<AdmitOptions>, boolean]>([
+    ['at its end', items, {}, true],
+    ['with a bad line in it', [...items, bad, item('i9')], {}, true],
+    ['as far as the limit asks', items, { limit: 2 }, true],
+    ['not before the limit', items, { limit: 2, signal: AbortSignal.abort() }, false],
+    ['not at a stop', items, { signal: AbortSignal.abort() }, false],
+    ['not at a bad line of a strict run', [...items, bad], { strict: true }, false],
+    ['at the end of a strict run', items, { strict: true }, true],
+  ])('%s', async (_name, given, change, isRead) => {
+    expect((await admitted(given, change)).isRead).toBe(isRead);
+  });
 });
 
 describe('a prompt over the context', () => {

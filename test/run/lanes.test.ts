@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import { describe, expect, test } from 'vitest';
 import type { ResolvedEndpoint } from '../../infra/config/settings.ts';
 import { RunError } from '../../infra/errors.ts';
@@ -6,7 +7,7 @@ import type { Journal } from '../../infra/journal/journal.ts';
 import { createLedger } from '../../infra/model/ledger.ts';
 import { openLanes, remarksOn } from '../../infra/run/lanes.ts';
 import type { SimulatorSettings } from '../../infra/simulator/settings.ts';
-import { clientOf, never, simulatorOf } from '../model/support.ts';
+import { clientOf, never, says, serverOf, simulatorOf, type Received } from '../model/support.ts';
 import { instantTime } from '../support/time.ts';
 import { endpointOf } from './support.ts';
 
@@ -16,6 +17,7 @@ const retries = {
   maxDelayMs: 1,
   maxRetryAfterMs: 1,
   downAfter: 5,
+  busyAfter: 5,
   downFirstDelayMs: 1,
   downMaxDelayMs: 1,
 };
@@ -24,6 +26,7 @@ const retries = {
 function lanesOf(
   endpoints: Partial<Record<'actor' | 'judge' | 'refiner', Partial<ResolvedEndpoint>>>,
   journal: Journal = createMemoryJournal(),
+  probeMs = 5_000,
 ) {
   const opened: string[] = [];
   const of = (role: 'actor' | 'judge' | 'refiner') =>
@@ -35,6 +38,7 @@ function lanesOf(
       return clientOf(url, { model, apiKey });
     },
     retries,
+    probeMs,
     instantTime(),
   );
   const ledger = createLedger(journal);
@@ -65,6 +69,22 @@ describe('the endpoints of a run', () => {
     expect(lanesOf({ actor: { urls }, judge }).lanes.all).toHaveLength(2);
   });
 
+  test('roles that share it keep a deadline and a bound of choices of their own', async () => {
+    const { urls } = await served();
+    const { lanes } = lanesOf({
+      actor: { urls, deadlineMs: 10, maxChoices: 3 },
+      judge: { deadlineMs: 20, maxChoices: 1 },
+      refiner: { deadlineMs: 30, maxChoices: null },
+    });
+    expect(lanes.all).toHaveLength(1);
+    const { actor, judge, refiner } = lanes.roles;
+    expect([actor, judge, refiner].map((role) => [role.deadlineMs, role.choicesMax])).toEqual([
+      [10, 3],
+      [20, 1],
+      [30, 128],
+    ]);
+  });
+
   test('replicas are each made ready, and the least context of all counts', async () => {
     const [one, other] = [
       await served({ contextTokens: 4096 }),
@@ -86,11 +106,11 @@ describe('the endpoints of a run', () => {
 
 describe('what is learnt', () => {
   test.each<[string, Partial<SimulatorSettings>, number, boolean, RegExp[]]>([
-    ['all we would like', {}, 128, true, []],
+    ['all we would like', {}, Infinity, true, []],
     ['n ignored', { nMode: 'ignored' }, 1, true, [/does not give several choices.*n is ignored/]],
     ['n refused', { nMode: 'refused' }, 1, true, [/does not give several choices.*n is refused/]],
-    ['usage of one', { usageMode: 'one' }, 128, false, [/missing ones are estimated/]],
-    ['no usage', { usageMode: 'none' }, 128, false, [/missing ones are estimated/]],
+    ['usage of one', { usageMode: 'one' }, Infinity, false, [/missing ones are estimated/]],
+    ['no usage', { usageMode: 'none' }, Infinity, false, [/missing ones are estimated/]],
   ])('%s', async (_name, change, choicesMax, usageCoversAll, remarks) => {
     const { urls } = await served(change);
     const { lanes } = lanesOf({ actor: { urls } });
@@ -111,15 +131,15 @@ describe('what is learnt', () => {
     const second = lanesOf({ actor: { urls } }, first.journal);
     expect(await second.lanes.ready(never)).toMatchObject([{ fresh: false }]);
     expect(second.ledger.thisRun).toEqual({});
-    expect(second.lanes.all[0]).toMatchObject({ choicesMax: 128 });
+    expect(second.lanes.all[0]).toMatchObject({ choicesMax: Infinity });
     expect(simulator.ledger()).toEqual(asked);
   });
 
-  test('the choices that a call may ask for are bounded by the settings', async () => {
-    const { urls } = await served();
-    const { lanes } = lanesOf({ actor: { urls, maxChoices: 3 } });
+  test('is tried with as many choices as any of the roles will ask for', async () => {
+    const { urls, simulator } = await served();
+    const { lanes } = lanesOf({ actor: { urls, choicesWanted: 3 }, judge: { choicesWanted: 9 } });
     await lanes.ready(never);
-    expect(lanes.all[0]?.choicesMax).toBe(3);
+    expect([...simulator.calls()].map(({ n }) => n)).toEqual([9]);
   });
 });
 
@@ -133,6 +153,24 @@ describe('an endpoint that cannot be used', () => {
     const ready = lanesOf({ actor: { urls } }).lanes.ready(never);
     await expect(ready).rejects.toThrow(RunError);
     await expect(ready).rejects.toThrow(words);
+  });
+
+  test.each([
+    ['answers nothing', () => undefined],
+    [
+      'lists its models and answers nothing else',
+      (response: ServerResponse, { path }: Received) => {
+        if (path.endsWith('/models')) says({ data: [{ id: 'simulated' }] })(response);
+      },
+    ],
+  ])('takes the question and %s: the run ends before it starts', async (_name, answer) => {
+    const { url } = await serverOf(answer);
+    const { lanes } = lanesOf({ actor: { urls: [url] } }, createMemoryJournal(), 100);
+    const startedMs = performance.now();
+    await expect(lanes.ready(never)).rejects.toThrow(
+      /does not answer within 100 ms\. Is the model still being loaded.*limits\.probe_ms/,
+    );
+    expect(performance.now() - startedMs).toBeLessThan(2_000);
   });
 
   test('serves another model than the home has noted: it is found out again', async () => {

@@ -6,10 +6,13 @@ import { topics } from '../../topology/topics.ts';
 import { RunError, UsageError } from '../../infra/errors.ts';
 import type { Home } from '../../infra/home/home.ts';
 import { scan } from '../../infra/log/scan.ts';
+import { CallError } from '../../infra/model/endpoint.ts';
 import { systemTime } from '../../infra/time.ts';
 import { memoryHome } from '../support/home.ts';
 import { deadModel, instantModel, type InstantModel } from '../support/model.ts';
-import { configOf, endpointOf, runWith } from './support.ts';
+import { standingOf } from '../../infra/cli/standing.ts';
+import type { Summary } from '../../infra/run/summary.ts';
+import { configOf, endpointOf, runWith, sourceOf } from './support.ts';
 
 const lines = (count: number, from = 0) =>
   Array.from({ length: count }, (_, index) =>
@@ -182,6 +185,18 @@ describe('the same command again', () => {
     expect(await sortedPairs(home)).toEqual(await sortedPairs(whole));
   });
 
+  test('leaves the topics as they are, the manifest too', async () => {
+    const home = await memoryHome();
+    const ends = async () =>
+      Promise.all(
+        Object.values(topics).map((topic) => home.log.ends(nameOnLog(home.pipeline, topic))),
+      );
+    await runWith(home, model(), lines(3));
+    const before = await ends();
+    await runWith(home, deadModel(), lines(3));
+    expect(await ends()).toEqual(before);
+  });
+
   test('with other semantic settings is refused, and the differences are named', async () => {
     const home = await memoryHome();
     await runWith(home, model(), lines(2));
@@ -232,6 +247,178 @@ describe('the same command again', () => {
       config: configOf({ limits: { max_in_flight: 3, linger_ms: 0 } }),
     });
     expect(summary.complete).toBe(true);
+  });
+});
+
+describe('a source that was not read to its end', () => {
+  /** Some lines, and then nothing more, until the run is stopped. */
+  async function interrupted(home: Home, name: string, count: number): Promise<Summary> {
+    const stop = new AbortController();
+    async function* endless(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from(`${lines(count).join('\n')}\n`);
+      await new Promise(() => undefined);
+    }
+    return runWith(home, model(), [], {
+      source: { name, chunks: endless() },
+      stop: stop.signal,
+      progress: ({ tally }) => {
+        if (tally.ended === count) stop.abort(new Error('enough'));
+      },
+      progressMs: 5,
+    });
+  }
+  const standing = (home: Home) =>
+    standingOf({ ...home, counters: (iteration) => home.journal.counters(iteration) }, '1');
+
+  test('leaves the iteration incomplete, although all that was admitted has ended', async () => {
+    const home = await memoryHome();
+    const summary = await interrupted(home, 'a.jsonl', 4);
+    expect(summary).toMatchObject({ admitted: 4, complete: false, unreadSources: ['a.jsonl'] });
+    expect(await standing(home)).toMatchObject({
+      tally: { admitted: 4, ended: 4 },
+      unreadSources: ['a.jsonl'],
+      complete: false,
+    });
+  });
+
+  test('is remembered through runs of others, until it is read', async () => {
+    const home = await memoryHome();
+    await interrupted(home, 'a.jsonl', 4);
+    await interrupted(home, 'b.jsonl', 6);
+    expect((await standing(home)).unreadSources).toEqual(['a.jsonl', 'b.jsonl']);
+    const other = await runWith(home, model(), lines(3, 20), {
+      source: sourceOf(lines(3, 20), 'c'),
+    });
+    expect(other).toMatchObject({ complete: false, unreadSources: ['a.jsonl', 'b.jsonl'] });
+    await runWith(home, model(), [], { source: sourceOf(lines(8), 'a.jsonl') });
+    const last = await runWith(home, model(), [], { source: sourceOf(lines(6), 'b.jsonl') });
+    expect(last).toMatchObject({ admitted: 11, complete: true, unreadSources: [] });
+    expect(await standing(home)).toMatchObject({ unreadSources: [], complete: true });
+  });
+
+  test('is read as far as one likes with a limit', async () => {
+    const home = await memoryHome();
+    await interrupted(home, 'a.jsonl', 4);
+    const source = sourceOf(lines(100), 'a.jsonl');
+    expect(await runWith(home, deadModel(), [], { source, limit: 4 })).toMatchObject({
+      admitted: 4,
+      complete: true,
+    });
+    expect((await standing(home)).complete).toBe(true);
+  });
+
+  test('is one where a strict run met a bad line', async () => {
+    const home = await memoryHome();
+    await runWith(home, model(), [...lines(2), 'not JSON {'], { strict: true, format: 'jsonl' });
+    expect(await standing(home)).toMatchObject({ unreadSources: ['test.jsonl'], complete: false });
+  });
+
+  test('concerns its iteration only', async () => {
+    const home = await memoryHome();
+    await interrupted(home, 'a.jsonl', 4);
+    const second = await runWith(home, model(), lines(2), { iteration: '2' });
+    expect(second).toMatchObject({ complete: true, unreadSources: [] });
+  });
+});
+
+describe('a server that does not answer', () => {
+  /** What would take minutes, in milliseconds. */
+  const hasty = configOf({
+    retries: { attempts: 3, first_delay_ms: 1, max_delay_ms: 5, record_attempts: 2, busy_after: 5 },
+    limits: { down_ms: 60_000, probe_ms: 1000 },
+  });
+  /** The instant model, which fails as told: by what is asked, or null to answer. */
+  const failing = (why: (call: InstantModel['calls'][number]) => CallError | null) => {
+    const instant = model();
+    let calls = 0;
+    return {
+      ...instant,
+      get sent() {
+        return calls;
+      },
+      send: (call: InstantModel['calls'][number], signal: AbortSignal) => {
+        const error = why(call);
+        calls++;
+        return error ? Promise.reject(error) : instant.send(call, signal);
+      },
+    };
+  };
+  const about = (call: InstantModel['calls'][number], text: string): boolean =>
+    call.messages.some(({ content }) => content.includes(text));
+
+  test.each([
+    ['forbids', 'forbidden', 'refused', /refuses this request.*\(403: no\)/, 1],
+    ['is too slow for', 'timeout', 'attempts', /too slow/, 2],
+    ['breaks down over', 'server-error', 'attempts', /too slow/, 2],
+  ] as const)(
+    'that %s single prompts: they end as their own failure, the others as ever',
+    async (_name, kind, cause, words, attempts) => {
+      const home = await memoryHome();
+      const errors = { status: 403, said: 'no' };
+      const odd = failing((call) =>
+        about(call, 'Write 3 words.') || about(call, 'Write 7 words.')
+          ? new CallError(kind, 'too slow', errors)
+          : null,
+      );
+      const summary = await runWith(home, odd, lines(12), { config: hasty });
+      expect(summary).toMatchObject({ admitted: 12, complete: true, deadLetters: 2 });
+      expect(summary.outcomes.failed).toBe(2);
+      const letters = await recordsOf<DeadLetter>(home, topics.deadLetters);
+      expect(letters).toMatchObject([
+        { cause, attempts },
+        { cause, attempts },
+      ]);
+      for (const { error } of letters) expect(error).toMatch(words);
+    },
+  );
+
+  test.each(['rate-limited', 'timeout', 'forbidden', 'denied', 'server-error'] as const)(
+    'anybody (%s), for a while: it waits, and loses nothing',
+    async (kind) => {
+      const expected = await runWith(await memoryHome(), model(), lines(12));
+      const home = await memoryHome();
+      let answered = 0;
+      const until = { ms: Infinity };
+      const waiting = new Set<string | null>();
+      const odd = failing(() => {
+        if (++answered < 20 || performance.now() > until.ms) return null;
+        // Ten times as long as all tries of all records take.
+        if (until.ms === Infinity) until.ms = performance.now() + 1500;
+        return new CallError(kind, 'not now', { status: 429 });
+      });
+      const summary = await runWith(home, odd, lines(12), {
+        config: hasty,
+        progress: ({ down }) => waiting.add(down),
+        progressMs: 20,
+      });
+      expect(summary).toMatchObject({
+        complete: true,
+        deadLetters: 0,
+        outcomes: expected.outcomes,
+      });
+      expect(waiting).toEqual(new Set([null, 'not now']));
+    },
+  );
+
+  test('anybody, for longer than one would wait: it gives up in a sentence, and loses nothing', async () => {
+    const expected = await runWith(await memoryHome(), model(), lines(12));
+    const home = await memoryHome();
+    let answered = 0;
+    const full = failing(() =>
+      ++answered < 20 ? null : new CallError('rate-limited', 'it is full. Come back later.'),
+    );
+    const config = { ...hasty, limits: { ...hasty.limits, down_ms: 300 } };
+    const run = runWith(home, full, lines(12), { config });
+    await expect(run).rejects.toThrow(RunError);
+    await expect(run).rejects.toThrow(
+      'instant has been down for 0 minutes: it is full. Come back later. Nothing is lost: the same command goes on.',
+    );
+    expect(await recordsOf(home, topics.deadLetters)).toEqual([]);
+    expect(await runWith(home, model(), lines(12))).toMatchObject({
+      complete: true,
+      deadLetters: 0,
+      outcomes: expected.outcomes,
+    });
   });
 });
 

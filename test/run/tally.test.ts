@@ -215,7 +215,7 @@ describe('the summary', () => {
       tally,
       { total: counters, thisRun: { 'calls.judge': 1 } },
       { admitted: 3, duplicates: 4, rejected: 5 },
-      { complete: true, seconds: 1.23456 },
+      { complete: true, unreadSources: [], seconds: 1.23456 },
     );
     expect(summary).toEqual({
       ...countsOf(counters),
@@ -226,6 +226,7 @@ describe('the summary', () => {
       pairs: 2,
       deadLetters: 1,
       complete: true,
+      unreadSources: [],
       thisRun: { ...countsOf({ 'calls.judge': 1 }), admitted: 3 },
       seconds: 1.235,
     });

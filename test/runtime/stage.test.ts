@@ -640,15 +640,23 @@ describe('a head that holds everything up', () => {
           maxDelayMs: 1,
           maxRetryAfterMs: 1,
           downAfter: 10,
+          busyAfter: 10,
           downFirstDelayMs: 1,
           downMaxDelayMs: 1,
         },
         time,
+        () => Promise.reject(new Error('nothing is down here')),
       ),
       choicesMax: 1,
       usageCoversAll: true,
     };
-    const role = { lanes: [lane] as const, version: 'm', price: null };
+    const role = {
+      lanes: [lane] as const,
+      version: 'm',
+      price: null,
+      deadlineMs: 1000,
+      choicesMax: 1,
+    };
     const journal = createMemoryJournal();
     const gateway = createGateway(
       { actor: role, judge: role, refiner: role },

@@ -289,6 +289,34 @@ describe('what a user may get wrong', () => {
     expect(summaryIn(ended)).toMatchObject({ admitted: 2, complete: true });
   });
 
+  test.each(['SIGINT', 'SIGKILL'] as const)(
+    'standard input that was cut off by %s is a part, and no whole, until it is read to its end',
+    async (signal) => {
+      const server = await simulator();
+      const { args, home, out } = placeWith(1, server);
+      const command = ['run', '-', '--home', home, '--out', out, ...args.slice(6)];
+      const exported = ['export', '--home', home, '--out', out];
+      const lines = ['Write a haiku.', 'Write a limerick.', 'Write a sonnet.'];
+      const { process: child, ended } = spar(command, null);
+      child.stdin?.write(`${lines.slice(0, 2).join('\n')}\n`);
+      await expect
+        .poll(() => tapped(home, 'outcomes').catch(() => []), { timeout: 20_000, interval: 200 })
+        .toHaveLength(2);
+      child.kill(signal);
+      await ended;
+
+      await spar(exported).ended;
+      expect([...filesIn(out).keys()].every((name) => name.startsWith('partial/'))).toBe(true);
+      const status = await spar(['status', '--home', home]).ended;
+      expect(status.stdout).toMatch(/2 of 2 ended[^]*standard input was not read to its end/);
+
+      const summary = summaryIn(await spar(command, lines.join('\n')).ended);
+      expect(summary).toMatchObject({ admitted: 3, complete: true, unreadSources: [] });
+      await spar(exported).ended;
+      expect([...filesIn(out).keys()].some((name) => name.startsWith('partial/'))).toBe(false);
+    },
+  );
+
   test('a dry run asks nothing and says what would be asked', async () => {
     const server = await simulator();
     const { args, home } = placeWith(10, server);

@@ -34,13 +34,17 @@ export interface Running {
   readonly ended: Promise<Ended>;
 }
 
-/** The command as a user gives it, in a process of its own. */
-export function spar(args: readonly string[], input?: string, command = binary): Running {
+/**
+ * The command as a user gives it, in a process of its own.
+ *
+ * @param input what standard input says to its end; null leaves it open
+ */
+export function spar(args: readonly string[], input?: string | null, command = binary): Running {
   const child = spawn(process.execPath, [command, ...args], {
     stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], NO_COLOR: '1' },
   });
-  child.stdin?.end(input);
+  if (input !== null) child.stdin?.end(input);
   let [stdout, stderr] = ['', ''];
   child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
