@@ -15,3 +15,11 @@ export class RunError extends Error {
 export class Unavailable extends Error {
   override readonly name = 'Unavailable';
 }
+
+/**
+ * The work is somebody else's from now on: nothing new begins for it here. What was already asked of a model is
+ * answered, and journaled for whoever goes on.
+ */
+export class GivenUp extends Error {
+  override readonly name = 'GivenUp';
+}

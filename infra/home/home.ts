@@ -22,11 +22,13 @@ export interface Home {
   readonly log: Log;
   readonly serde: Serde;
   readonly journal: Journal;
+  /** Whether others may work on the same log at the same time. */
+  readonly isShared: boolean;
   close(): Promise<void>;
 }
 
 /** What a reader sees of a home while another process writes it. */
-export type HomeView = Omit<Home, 'journal'> & {
+export type HomeView = Omit<Home, 'journal' | 'isShared'> & {
   /** What was counted for an iteration. */
   readonly counters: Journal['counters'];
 };
@@ -70,6 +72,7 @@ export async function openHome(options: {
       log,
       serde,
       journal,
+      isShared: false,
       async close() {
         await log.close();
         await journal.close();

@@ -1,3 +1,4 @@
+import { unlessAborted } from '../signals.ts';
 import type { Time } from '../time.ts';
 import { CallError, type CallErrorKind } from './endpoint.ts';
 
@@ -164,18 +165,5 @@ export class Breaker {
     const { downFirstDelayMs, downMaxDelayMs, maxRetryAfterMs } = this.#settings;
     const backoffMs = Math.min(downMaxDelayMs, downFirstDelayMs * 2 ** this.#asked);
     return Math.max(backoffMs, Math.min(maxRetryAfterMs, this.#wishMs));
-  }
-}
-
-/** Waits for it, but not longer than the signal lets. */
-async function unlessAborted(waited: Promise<void>, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason as Error);
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    await Promise.race([waited, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
   }
 }

@@ -3,7 +3,9 @@ import type { Model, ModelRequest, Role } from '../../processors/processor.ts';
 import { splitReasoning } from '../../processors/rules/reasoning.ts';
 import { addSpend, noSpend } from '../../processors/rules/spend.ts';
 import type { Spend } from '../../schemas/records.ts';
+import { GivenUp } from '../errors.ts';
 import type { Journal, JournalEntry } from '../journal/journal.ts';
+import { unlessAborted } from '../signals.ts';
 import type { Time } from '../time.ts';
 import { drawIds, seedOf, shareOf, type Origin } from './draw.ts';
 import { CallError, type Call, type CallAnswer, type Endpoint, type Purpose } from './endpoint.ts';
@@ -51,6 +53,12 @@ export interface Gateway {
     versions: Readonly<Record<Role, string>>,
     priority: Priority,
   ): Model;
+  /** Draws that are being asked for. */
+  underWay(): readonly string[];
+  /** Calls back with draws that have ended, in the journal or in vain; returns the way out. */
+  onEnded(listener: (draws: readonly string[]) => void): () => void;
+  /** Breaks off what nobody here waits for any more. */
+  close(): void;
 }
 
 const purposeOf: Readonly<Record<Role, Purpose>> = {
@@ -70,12 +78,25 @@ export function createGateway(
   time: Time,
   /** Resolves when the endpoints are known to answer; asked before the first call, and never if none is made. */
   ready: (signal: AbortSignal) => Promise<unknown>,
+  /** Resolves when another process is no longer asking for the draw; null if none is known to be at it. */
+  elsewhere: (draw: string) => Promise<void> | null = () => null,
 ): Gateway {
   /** Draws that are being asked for; it is bounded by the records in flight. */
   const underWay = new Map<string, Promise<JournalEntry>>();
   let isReady = false;
+  const listeners = new Set<(draws: readonly string[]) => void>();
+  /** Calls that were sent, each with the way to break it off. */
+  const sent = new Set<AbortController>();
 
   return {
+    underWay: () => [...underWay.keys()],
+    onEnded(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    close() {
+      for (const call of sent) call.abort(new Error('the process ends'));
+    },
     serves: (role, version) => roles[role].version === version,
     model: (origin, versions, priority) => ({
       async ask(request, signal) {
@@ -85,6 +106,13 @@ export function createGateway(
           await ready(signal);
           isReady = true;
           // Others may have been answered meanwhile.
+          known = journal.find(ids);
+        }
+        const waits = ids.flatMap((id, index) =>
+          known[index] || underWay.has(id) ? [] : (elsewhere(id) ?? []),
+        );
+        if (waits.length > 0) {
+          await unlessAborted(Promise.all(waits), signal);
           known = journal.find(ids);
         }
         const fresh = ids.filter((id, index) => !known[index] && !underWay.has(id));
@@ -99,13 +127,18 @@ export function createGateway(
             const forget = () => underWay.delete(id);
             entry.then(forget, forget);
           }
+          const tell = () => listeners.forEach((listener) => listener(group));
+          asked.then(tell, tell);
         }
-        const entries = await Promise.all(
+        const answered = Promise.all(
           // What is not known is under way, since whatever was neither has just been asked for.
           ids.map((id, index) =>
             Promise.resolve(known[index] ?? (underWay.get(id) as Promise<JournalEntry>)),
           ),
         );
+        // Given up, a call that was sent goes on, and nobody here waits for it.
+        answered.catch(() => undefined);
+        const entries = await unlessAborted(answered, signal);
         return {
           choices: entries.map(({ choice }) => choice),
           spend: entries.map(({ spend }) => spend).reduce(addSpend, noSpend),
@@ -166,9 +199,15 @@ export function createGateway(
   ): Promise<CallAnswer> {
     const release = await lane.queue.acquire(rank, order, call.n, signal);
     const left = ledger.sent(call.purpose, call.n);
+    const breakOff = new AbortController();
+    const onAbort = () => {
+      if (!(signal.reason instanceof GivenUp)) breakOff.abort(signal.reason);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    sent.add(breakOff);
     try {
       go();
-      const answer = await lane.endpoint.send(call, signal);
+      const answer = await lane.endpoint.send(call, breakOff.signal);
       lane.queue.answered();
       return answer;
     } catch (error) {
@@ -177,6 +216,8 @@ export function createGateway(
       }
       throw error;
     } finally {
+      signal.removeEventListener('abort', onAbort);
+      sent.delete(breakOff);
       left();
       release();
     }

@@ -1,21 +1,17 @@
 import type { Settings } from '../../processors/settings.ts';
-import { dataflow } from '../../topology/dataflow.ts';
 import type { Config } from '../config/schema.ts';
-import { RunError } from '../errors.ts';
+import { Unavailable } from '../errors.ts';
 import type { Home } from '../home/home.ts';
 import { readInstructions, type InputOptions } from '../input/read.ts';
 import { openSeen } from '../input/seen.ts';
 import type { Source } from '../input/source.ts';
 import type { Logger } from '../logger.ts';
-import { createGateway } from '../model/gateway.ts';
-import { createLedger } from '../model/ledger.ts';
-import { createContexts } from '../runtime/contexts.ts';
-import { Runtime, type StageStatus } from '../runtime/runtime.ts';
-import { sentence } from '../text.ts';
+import type { StageStatus } from '../runtime/runtime.ts';
 import type { Time } from '../time.ts';
 import { admit, type Admission } from './admit.ts';
 import { findIteration, isOpen, noteSource, openIteration } from './iteration.ts';
-import { openLanes, remarksOn, type Connect, type Lanes } from './lanes.ts';
+import { createEngine } from './engine.ts';
+import type { Connect, Lanes } from './lanes.ts';
 import type { ResolvedEndpoint } from '../config/settings.ts';
 import type { Role } from '../../processors/processor.ts';
 import { summaryOf, type Summary } from './summary.ts';
@@ -60,74 +56,30 @@ export interface RunProgress {
  *   down, or the disk is full. Nothing is lost by any of them.
  */
 export async function run(options: RunOptions): Promise<Summary> {
-  const { home, config, settings, time, logger, stop } = options;
-  const { log, serde, journal, pipeline } = home;
+  const { home, settings, time, stop } = options;
+  const { log, serde, pipeline } = home;
   const startedMs = time.monotonic();
   const { iteration } = settings;
   const wasOpen = await isOpen(log, serde, pipeline, settings);
-
-  const ledger = createLedger(journal);
-  const lanes = openLanes(
-    options.endpoints,
-    options.connect,
-    retriesOf(config),
-    config.limits.probe_ms,
-    time,
-  );
-  lanes.probeWith(journal, ledger, iteration);
   const aborted = new AbortController();
-  const fatal = Promise.withResolvers<never>();
-  fatal.promise.catch(() => undefined);
-  const makeReady = async () => {
-    try {
-      for (const one of await lanes.ready(aborted.signal)) remarksOn(one).forEach(options.notice);
-      // Not before the endpoints have answered: a mistyped model must not be what the iteration is fixed to.
+  const engine = createEngine({
+    ...options,
+    iteration,
+    stages: null,
+    // Not before the endpoints have answered: a mistyped model must not be what the iteration is fixed to.
+    answered: async () => {
       if (!wasOpen) await openIteration(log, serde, pipeline, settings, time);
-    } catch (error) {
-      fatal.reject(error);
-      throw error;
-    }
-  };
-  let readying: Promise<void> | null = null;
-  const ready = () => (readying ??= makeReady());
+    },
+  });
+  const { lanes, ledger, runtime } = engine;
   const note = (state: 'unread' | 'read') =>
     noteSource(log, serde, pipeline, iteration, options.source.name, state);
   let noting: Promise<unknown> | null = null;
   const readyToAdmit = async () => {
-    await ready();
+    await engine.ready();
     await (noting ??= note('unread'));
   };
 
-  const runtime = new Runtime({
-    dataflow,
-    pipeline,
-    iteration,
-    log,
-    serde,
-    contexts: createContexts({
-      pipeline,
-      log,
-      serde,
-      gateway: createGateway(lanes.roles, journal, ledger, time, ready),
-      time,
-      tableWaitMs: config.limits.table_wait_ms,
-    }),
-    limits: {
-      records: config.limits.records,
-      bytes: config.limits.bytes,
-      lingerMs: config.limits.linger_ms,
-      transactionRecords: config.limits.transaction_records,
-      attempts: config.retries.record_attempts,
-      retryFirstDelayMs: config.retries.first_delay_ms,
-      retryMaxDelayMs: config.retries.max_delay_ms,
-      awayMs: config.limits.down_ms,
-    },
-    // Twice what the actor's endpoint takes: enough to keep it full, and never what later stages need.
-    sampleRecords: Math.ceil((2 * placesOf(options.endpoints)) / settings.sample.responses),
-    backlogRecords: config.limits.backlog_records,
-    time,
-    logger,
-  });
   const tallies = createTallyReader(log, serde, pipeline, iteration);
   const admission = { taken: 0, admitted: 0, duplicates: 0, rejected: 0 };
   let sourceEnded = false;
@@ -142,28 +94,23 @@ export async function run(options: RunOptions): Promise<Summary> {
       inFlight: lanes.all.reduce((sum, { queue }) => sum + queue.held, 0),
       limit: lanes.all.reduce((sum, { queue }) => sum + queue.limit, 0),
       counters: ledger.thisRun,
-      down: lanes.all.map(({ policy }) => policy.down).find((down) => down !== null)?.error ?? null,
+      down: engine.down,
     });
   };
   const reporting = async () => {
     while (!aborted.signal.aborted) {
-      await report();
-      for (const { policy, endpoint } of lanes.all) {
-        const downMs = policy.down ? time.monotonic() - policy.down.sinceMs : 0;
-        if (downMs > config.limits.down_ms) {
-          fatal.reject(
-            new RunError(
-              `${endpoint.name} has been down for ${Math.round(downMs / 60_000)} minutes: ` +
-                `${sentence(policy.down?.error ?? '')} Nothing is lost: the same command goes on.`,
-            ),
-          );
-        }
-      }
+      await report().catch((error: unknown) => {
+        // What cannot be read for a while cannot be shown; whoever needs it waits.
+        if (!(error instanceof Unavailable)) throw error;
+      });
+      engine.watch();
       await time.sleep(options.progressMs, aborted.signal).catch(() => undefined);
     }
   };
 
   let complete = false as boolean;
+  /** In good order: what is under way has a moment to be finished. */
+  let ended = false;
   const work = async () => {
     await runtime.start();
     sourceEnded = await admitAll(options, admission, lanes, readyToAdmit);
@@ -182,20 +129,19 @@ export async function run(options: RunOptions): Promise<Summary> {
   working.catch(() => undefined);
   reporter.catch(() => undefined);
   try {
-    await Promise.race([working, stopped.promise, runtime.failure, fatal.promise]);
+    await Promise.race([working, stopped.promise, engine.failure]);
     for (const [iteration, records] of runtime.held) {
       options.notice(
         `${records} records of iteration ${iteration} wait for the models that it was opened with: ` +
           `go on with spar run --iteration ${iteration} and those models.`,
       );
     }
-    if (!complete) await finishCalls(runtime, lanes.all, ledger, config.limits.shutdown_ms, time);
+    ended = true;
   } finally {
     stop.removeEventListener('abort', onStop);
     aborted.abort(new Error('the run is over'));
-    await runtime.stop();
+    await engine.stop(ended && !complete);
     await reporter;
-    await lanes.close();
   }
   await report();
   const manifest = await findIteration(log, serde, pipeline, iteration);
@@ -242,32 +188,3 @@ async function admitAll(
     seen.close();
   }
 }
-
-/** A stop waits a little for the calls that are under way: their answers are journaled and need not be paid again. */
-async function finishCalls(
-  runtime: Runtime,
-  lanes: readonly { readonly queue: { readonly held: number; close(): void } }[],
-  ledger: { readonly inFlight: Readonly<Record<string, number>> },
-  shutdownMs: number,
-  time: Time,
-): Promise<void> {
-  runtime.stopIntake();
-  for (const { queue } of lanes) queue.close();
-  const deadline = time.monotonic() + shutdownMs;
-  const waiting = () => Object.values(ledger.inFlight).some((calls) => calls > 0);
-  while (waiting() && time.monotonic() < deadline) await time.sleep(20);
-}
-
-const placesOf = (endpoints: RunOptions['endpoints']): number =>
-  endpoints.actor.maxInFlight * endpoints.actor.urls.length;
-
-const retriesOf = ({ retries }: Config) => ({
-  attempts: retries.attempts,
-  firstDelayMs: retries.first_delay_ms,
-  maxDelayMs: retries.max_delay_ms,
-  maxRetryAfterMs: retries.max_retry_after_ms,
-  downAfter: retries.down_after,
-  busyAfter: retries.busy_after,
-  downFirstDelayMs: Math.max(100, retries.first_delay_ms),
-  downMaxDelayMs: retries.max_delay_ms,
-});

@@ -14,7 +14,7 @@ export interface ContextsOptions {
   readonly pipeline: string;
   readonly log: Log;
   readonly serde: Serde;
-  readonly gateway: Gateway;
+  readonly gateway: Pick<Gateway, 'serves' | 'model'>;
   readonly time: Time;
   /** How long a record waits for the row it joins with. */
   readonly tableWaitMs: number;

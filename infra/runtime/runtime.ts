@@ -1,10 +1,11 @@
-import { firstSteps, groupOf, type Dataflow } from '../../topology/topology.ts';
+import { firstSteps, groupOf, nameOnLog, type Dataflow } from '../../topology/topology.ts';
 import type { Serde } from '../codec/serde.ts';
+import { Unavailable } from '../errors.ts';
 import type { Log } from '../log/log.ts';
 import type { Logger } from '../logger.ts';
 import type { Time } from '../time.ts';
 import type { Contexts } from './contexts.ts';
-import { lagOf } from './lag.ts';
+import { lagOf, standingOf } from './lag.ts';
 import { Stage, type StageLimits, type StageStats } from './stage.ts';
 
 export interface RuntimeOptions {
@@ -12,6 +13,8 @@ export interface RuntimeOptions {
   readonly pipeline: string;
   /** Which iteration to sample for; null runs only the stages that all iterations share. */
   readonly iteration: string | null;
+  /** Only these stages run here; null for all. */
+  readonly stages?: readonly string[] | null;
   readonly log: Log;
   readonly serde: Serde;
   readonly contexts: Contexts;
@@ -20,6 +23,8 @@ export interface RuntimeOptions {
   readonly sampleRecords: number;
   /** Records waiting for later stages at which sampling pauses; it goes on below 80 %. */
   readonly backlogRecords: number;
+  /** How often the log is asked where its groups stand, while somebody waits for it. Default 20. */
+  readonly askMs?: number;
   readonly time: Time;
   readonly logger: Logger;
   readonly committed?: () => void;
@@ -31,7 +36,19 @@ export interface StageStatus extends StageStats {
   readonly lag: number;
 }
 
-/** How often the gate of the first stage looks at the backlog. */
+/** A topic, and the group of the step that reads it. */
+interface Place {
+  readonly group: string;
+  readonly topic: string;
+}
+
+/** While the log is away nobody knows how things stand; it is asked again. */
+function unlessAway(error: unknown): null {
+  if (error instanceof Unavailable) return null;
+  throw error;
+}
+
+/** How often the gate of the first stage looks at the backlog, at the most. */
 const gateMs = 100;
 
 /**
@@ -42,6 +59,10 @@ export class Runtime {
   readonly #options: RuntimeOptions;
   readonly #stages: readonly Stage[];
   readonly #first: Stage | null;
+  /** The groups of all steps behind the first, wherever they run. */
+  readonly #later: Place[] = [];
+  /** The groups of all steps, in the order in which records travel, wherever they run. */
+  readonly #all: Place[] = [];
   readonly #abort = new AbortController();
   readonly #failure = Promise.withResolvers<never>();
   #watching: Promise<void> = Promise.resolve();
@@ -53,18 +74,23 @@ export class Runtime {
     this.#failure.promise.catch(() => undefined);
     const { dataflow, pipeline, iteration } = options;
     const firsts = firstSteps(dataflow);
+    const runsHere = (name: string) => options.stages?.includes(name) ?? true;
     const steps = Object.entries(dataflow);
     let first: Stage | null = null;
     const stages: Stage[] = [];
     for (const [index, [name, step]] of steps.entries()) {
       const isFirst = firsts.has(name);
-      if (isFirst && iteration === null) continue;
+      const group = groupOf(pipeline, name, isFirst ? iteration : null);
+      const place = { group, topic: nameOnLog(pipeline, step.from) };
+      if (!isFirst) this.#later.push(place);
+      if (!isFirst || iteration !== null) this.#all.push(place);
+      if ((isFirst && iteration === null) || !runsHere(name)) continue;
       const stage = new Stage({
         ...options,
         name,
         step,
         // Each iteration replays the instructions for itself; all the rest is shared.
-        group: groupOf(pipeline, name, isFirst ? iteration : null),
+        group,
         iteration: isFirst ? iteration : null,
         rank: steps.length - index,
         limits: isFirst
@@ -89,8 +115,7 @@ export class Runtime {
   }
 
   async start(): Promise<void> {
-    // Consumers before producers: nothing piles up that nobody reads.
-    for (const stage of this.#stages.toReversed()) await stage.start();
+    await Promise.all(this.#stages.toReversed().map((stage) => stage.start()));
     this.#watching = this.#watchBacklog();
   }
 
@@ -99,7 +124,8 @@ export class Runtime {
    * that are held for a process with other models do not count.
    */
   async settled(signal: AbortSignal): Promise<void> {
-    while (!(await this.#isQuiet())) await this.#options.time.sleep(20, signal);
+    const { time, askMs = 20 } = this.#options;
+    while (!(await this.#isQuiet().catch(unlessAway))) await time.sleep(askMs, signal);
   }
 
   /** Records, by iteration, that wait for a process with the models of their iteration. */
@@ -136,41 +162,56 @@ export class Runtime {
     for (const stage of this.#stages) stage.setGate(false);
   }
 
-  /** The commits before and after must be the same ones: otherwise a record may have moved behind our back. */
+  /**
+   * A record may move while we look: to a step that was looked at before. In this process a commit tells, in others
+   * that some group stands elsewhere when we look again.
+   */
   async #isQuiet(): Promise<boolean> {
     const before = this.#commits;
-    if (this.#stages.some(({ stats }) => stats.inFlight > 0)) return false;
-    for (const stage of this.#stages) if ((await this.#openIn(stage)) > 0) return false;
-    return before === this.#commits && this.#stages.every(({ stats }) => stats.inFlight === 0);
+    const isIdle = () => this.#stages.every(({ stats }) => stats.inFlight === 0);
+    if (!isIdle()) return false;
+    const marks = await this.#marks();
+    if (marks === null || marks !== (await this.#marks())) return false;
+    return before === this.#commits && isIdle();
+  }
+
+  /** Where all groups stand; null if one of them has records that somebody could do something about. */
+  async #marks(): Promise<string | null> {
+    const held = () => [...this.held.values()].reduce((sum, records) => sum + records, 0);
+    // Those that are held before, not when the answer is there: what is held meanwhile is still in the lag.
+    const before = held();
+    let open = 0;
+    const marks: string[] = [];
+    for (const { group, topic } of this.#all) {
+      const standing = await standingOf(this.#options.log, group, topic);
+      open += standing.open;
+      marks.push(standing.mark);
+    }
+    return open > Math.min(before, held()) ? null : marks.join('\n');
   }
 
   #lagOf({ topic, group }: Stage): Promise<number> {
     return lagOf(this.#options.log, group, topic);
   }
 
-  /** Records that this process can do something about. */
-  async #openIn(stage: Stage): Promise<number> {
-    const held = () => Object.values(stage.stats.held).reduce((sum, count) => sum + count, 0);
-    // Those that are held now, not when the answer is there: a record may be held meanwhile, and is still in the lag.
-    const before = held();
-    return (await this.#lagOf(stage)) - Math.min(before, held());
-  }
-
   async #watchBacklog(): Promise<void> {
     const { signal } = this.#abort;
-    const { time, backlogRecords } = this.#options;
+    const { time, log, backlogRecords, askMs = 20 } = this.#options;
     const first = this.#first;
     if (!first) return;
     let open = true;
     while (!signal.aborted) {
       const lags = await Promise.all(
-        this.#stages.filter((stage) => stage !== first).map((stage) => this.#openIn(stage)),
-      );
-      const backlog = lags.reduce((sum, lag) => sum + lag, 0);
-      open = backlog < backlogRecords * (open ? 1 : 0.8);
-      first.setGate(open);
+        this.#later.map(({ group, topic }) => lagOf(log, group, topic)),
+      ).catch(unlessAway);
+      if (lags) {
+        const held = [...this.held.values()].reduce((sum, records) => sum + records, 0);
+        const backlog = lags.reduce((sum, lag) => sum + lag, -held);
+        open = backlog < backlogRecords * (open ? 1 : 0.8);
+        first.setGate(open);
+      }
       // An abort is how this loop ends, not an error.
-      await time.sleep(gateMs, signal).catch(() => undefined);
+      await time.sleep(Math.max(gateMs, askMs), signal).catch(() => undefined);
     }
   }
 }

@@ -11,7 +11,7 @@ import {
   type NewRecord,
   type Subscription,
 } from '../log/log.ts';
-import { Unavailable } from '../errors.ts';
+import { GivenUp, Unavailable } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { StorageError } from '../sqlite.ts';
 import { messageOf, oneLine } from '../text.ts';
@@ -239,13 +239,13 @@ class PartitionRun {
   }
 
   async drain(): Promise<void> {
-    this.#giveUp(new Error('the partition is given up'));
+    this.#giveUp();
     await this.#committing;
   }
 
-  #giveUp(reason: Error): void {
+  #giveUp(): void {
     this.#draining = true;
-    this.#abort.abort(reason);
+    this.#abort.abort(new GivenUp('the partition is given up'));
     this.#pending = [];
   }
 
@@ -391,7 +391,7 @@ class PartitionRun {
       } while (this.#finished.length > 0);
     } catch (error) {
       this.#broken = true;
-      if (error instanceof PartitionLost) this.#giveUp(error);
+      if (error instanceof PartitionLost) this.#giveUp();
       else failed(asError(error));
     } finally {
       // In the same turn as the last look at what is finished: whatever ends from now on commits for itself.

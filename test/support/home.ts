@@ -25,6 +25,7 @@ export async function memoryHome(partitions = 1): Promise<Home> {
     log,
     serde,
     journal: createMemoryJournal(),
+    isShared: false,
     async close() {
       await log.close();
       registry.close();
