@@ -1,4 +1,6 @@
+import { isDeepStrictEqual } from 'node:util';
 import { PermanentError } from '../../processors/processor.ts';
+import { UsageError } from '../errors.ts';
 import { nameOnLog, type TopicInfo } from '../../topology/topology.ts';
 import type { LogRecord } from '../log/log.ts';
 import { parseSchema, schemaText, unreadable, type AvroType } from './avro.ts';
@@ -10,11 +12,13 @@ import type { SchemaRegistry } from './registry.ts';
  */
 export interface Serde {
   /**
-   * Registers the schema of each topic under `<name on the log>-value`; needed once before `encode`.
+   * Registers the schema of each topic under `<name on the log>-value`, or with `register: false` only looks for it
+   * there; needed once before `encode`.
    *
-   * @throws Error if a schema could not read, or be read by, all that the log already holds.
+   * @throws Error if a schema could not read, or be read by, all that the log already holds; UsageError if one is
+   *   not there and may not be registered.
    */
-  prepare(topics: readonly TopicInfo[]): Promise<void>;
+  prepare(topics: readonly TopicInfo[], options?: { readonly register?: boolean }): Promise<void>;
   /**
    * @throws PermanentError with the code `encode` if it is no such record, or `too-large`.
    */
@@ -72,24 +76,41 @@ export function createSerde(
     return decoder;
   }
 
+  async function registered(subject: string, text: string): Promise<number> {
+    const problems = await registry.incompatibilities(subject, text);
+    if (problems.length === 0) return registry.register(subject, text);
+    throw new Error(`the schema does not fit what ${subject} holds: ${problems.join('; ')}`);
+  }
+
+  /** Whoever only works needs no right to register; the version that this program knows need not be the latest. */
+  async function lookedUp(subject: string, text: string): Promise<number> {
+    const latest = await registry.latest(subject);
+    const wanted: unknown = JSON.parse(text);
+    for (let version = latest?.version ?? 0; version > 0; version--) {
+      const found =
+        version === latest?.version ? latest : await registry.byVersion(subject, version);
+      if (found && isDeepStrictEqual(JSON.parse(found.schema), wanted)) return found.id;
+    }
+    throw new UsageError(
+      `the registry does not hold the schema of ${subject} that this version writes: ` +
+        '`spar topics apply` registers it',
+    );
+  }
+
   return {
-    async prepare(topics) {
-      for (const topic of topics) {
-        const subject = `${nameOnLog(pipeline, topic)}-value`;
-        const text = schemaText(topic.schema);
-        const problems = await registry.incompatibilities(subject, text);
-        if (problems.length > 0) {
-          throw new Error(
-            `${topic.schema} does not fit what ${subject} holds: ${problems.join('; ')}`,
-          );
-        }
-        const id = await registry.register(subject, text);
-        writers.set(topic.name, {
-          id,
-          type: readerOf(topic.schema),
-          bytesMax: topic.maxBytes ?? bytesMaxDefault,
-        });
-      }
+    async prepare(topics, { register = true } = {}) {
+      await Promise.all(
+        topics.map(async (topic) => {
+          const subject = `${nameOnLog(pipeline, topic)}-value`;
+          const text = schemaText(topic.schema);
+          const id = await (register ? registered(subject, text) : lookedUp(subject, text));
+          writers.set(topic.name, {
+            id,
+            type: readerOf(topic.schema),
+            bytesMax: topic.maxBytes ?? bytesMaxDefault,
+          });
+        }),
+      );
     },
 
     encode(topic, record) {

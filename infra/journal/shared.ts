@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { StorageError, tryLock } from '../sqlite.ts';
 import type { Time } from '../time.ts';
@@ -96,7 +96,8 @@ export function readAllCounters(
   iteration: string,
 ): Readonly<Record<string, number>> {
   const sums = createCounters();
-  for (const file of readdirSync(folder)) {
+  // A machine that only looks at a cluster has no journals.
+  for (const file of existsSync(folder) ? readdirSync(folder) : []) {
     if (!journalPattern.test(file)) continue;
     const view = viewIfReady(join(folder, file));
     if (!view) continue;

@@ -72,7 +72,7 @@ const purposeOf: Readonly<Record<Role, Purpose>> = {
  * what is being asked is joined, and an answer is journaled whole before anyone sees it.
  */
 export function createGateway(
-  roles: Readonly<Record<Role, RoleLanes>>,
+  roles: Readonly<Partial<Record<Role, RoleLanes>>>,
   journal: Journal,
   ledger: Ledger,
   time: Time,
@@ -97,7 +97,7 @@ export function createGateway(
     close() {
       for (const call of sent) call.abort(new Error('the process ends'));
     },
-    serves: (role, version) => roles[role].version === version,
+    serves: (role, version) => roles[role]?.version === version,
     model: (origin, versions, priority) => ({
       async ask(request, signal) {
         const ids = drawIds({ ...origin, modelVersion: versions[request.role] }, request);
@@ -117,6 +117,8 @@ export function createGateway(
         }
         const fresh = ids.filter((id, index) => !known[index] && !underWay.has(id));
         const role = roles[request.role];
+        // `serves` said so before the record began.
+        if (!role) throw new Error(`nobody here answers for the ${request.role}`);
         const lane = laneFor(role, origin.instruction);
         for (const group of chunks(fresh, Math.min(lane.choicesMax, role.choicesMax))) {
           const asked = askFor(group, request, { origin, role, lane, priority }, signal);

@@ -1,7 +1,5 @@
-import type { Role } from '../../processors/processor.ts';
 import { dataflow } from '../../topology/dataflow.ts';
 import type { Config } from '../config/schema.ts';
-import type { ResolvedEndpoint } from '../config/settings.ts';
 import { RunError } from '../errors.ts';
 import type { Home } from '../home/home.ts';
 import type { Logger } from '../logger.ts';
@@ -11,12 +9,12 @@ import { createContexts } from '../runtime/contexts.ts';
 import { Runtime } from '../runtime/runtime.ts';
 import { sentence } from '../text.ts';
 import type { Time } from '../time.ts';
-import { openLanes, remarksOn, type Connect, type Lanes } from './lanes.ts';
+import { openLanes, remarksOn, type Connect, type Endpoints, type Lanes } from './lanes.ts';
 
 export interface EngineOptions {
   readonly home: Home;
   readonly config: Config;
-  readonly endpoints: Readonly<Record<Role, ResolvedEndpoint>>;
+  readonly endpoints: Endpoints;
   readonly connect: Connect;
   /** Which iteration to sample for; null for none. */
   readonly iteration: string | null;
@@ -153,8 +151,8 @@ export function createEngine(options: EngineOptions): Engine {
   }
 }
 
-const placesOf = (endpoints: EngineOptions['endpoints']): number =>
-  endpoints.actor.maxInFlight * endpoints.actor.urls.length;
+const placesOf = ({ actor }: Endpoints): number =>
+  actor ? actor.maxInFlight * actor.urls.length : 1;
 
 const retriesOf = ({ retries }: Config) => ({
   attempts: retries.attempts,

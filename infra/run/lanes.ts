@@ -16,9 +16,12 @@ export type Connect = (
   endpoint: ResolvedEndpoint,
 ) => Endpoint & { close(): Promise<void> };
 
+/** Where each role is asked; one that nobody here asks has none. */
+export type Endpoints = Readonly<Partial<Record<Role, ResolvedEndpoint>>>;
+
 /** Every endpoint of a run, one lane per URL and model, and what each role uses. */
 export interface Lanes {
-  readonly roles: Readonly<Record<Role, RoleLanes>>;
+  readonly roles: Readonly<Partial<Record<Role, RoleLanes>>>;
   readonly all: readonly Lane[];
   /**
    * Makes sure, once, that every endpoint answers, and finds out what it can do.
@@ -56,7 +59,7 @@ interface Kept {
 }
 
 export function openLanes(
-  endpoints: Readonly<Record<Role, ResolvedEndpoint>>,
+  endpoints: Endpoints,
   connect: Connect,
   retries: RetrySettings,
   /** How long a question to find out about an endpoint may take. */
@@ -99,14 +102,16 @@ export function openLanes(
     return lane;
   };
   const byRole = Object.fromEntries(
-    roles.map((role) => {
+    roles.flatMap((role) => {
       const endpoint = endpoints[role];
+      if (!endpoint) return [];
       const lanes = endpoint.urls.map((url) => laneOf(url, endpoint));
       const { version, price, deadlineMs, maxChoices } = endpoint;
-      return [role, { lanes, version, price, deadlineMs, choicesMax: maxChoices ?? choicesMax }];
+      const asked = { lanes, version, price, deadlineMs, choicesMax: maxChoices ?? choicesMax };
+      return [[role, asked]];
     }),
-    // Every role is in `roles`, and every endpoint has a URL: the configuration was checked.
-  ) as unknown as Readonly<Record<Role, RoleLanes>>;
+    // Every endpoint has a URL: the configuration was checked.
+  ) as unknown as Lanes['roles'];
 
   let readiness: Promise<readonly Readiness[]> | null = null;
   const prepareAll = (signal: AbortSignal) =>

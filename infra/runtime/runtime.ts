@@ -139,6 +139,11 @@ export class Runtime {
     return held;
   }
 
+  /** What the stages of this process are doing. */
+  stats(): readonly (StageStats & { readonly stage: string })[] {
+    return this.#stages.map((stage) => ({ stage: stage.name, ...stage.stats }));
+  }
+
   async status(): Promise<readonly StageStatus[]> {
     return Promise.all(
       this.#stages.map(async (stage) => ({

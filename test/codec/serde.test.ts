@@ -2,7 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test as propertyTest } from '@fast-check/vitest';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { schemaText } from '../../infra/codec/avro.ts';
 import { createSerde, type Serde } from '../../infra/codec/serde.ts';
 import { openSqliteRegistry, type SqliteRegistry } from '../../infra/codec/sqlite-registry.ts';
 import { idOf } from '../../infra/input/identity.ts';
@@ -10,6 +11,7 @@ import { plainReaders } from '../../infra/input/instruction.ts';
 import { topics } from '../../topology/topics.ts';
 import { topic, type TopicInfo } from '../../topology/topology.ts';
 import { recordsOf } from '../schemas/records.ts';
+import { outcome } from '../runtime/support.ts';
 
 let folder: string;
 let registry: SqliteRegistry;
@@ -163,6 +165,23 @@ test('a schema that does not fit what the log holds stops the start', async () =
   );
   const other = topic('other', { schema: 'instruction', kept: 'forever', about: '' });
   await expect(serde.prepare([other])).rejects.toThrow(/spar\.other-value/);
+});
+
+test('whoever may not register finds the schema that this version writes, though another one is newer', async () => {
+  const own = openSqliteRegistry({ file: ':memory:' });
+  await createSerde(own, 'spar').prepare([topics.outcomes]);
+  const schema = JSON.parse(schemaText('outcome')) as { fields: object[] };
+  const newer = { ...schema, fields: [...schema.fields, { name: 'new', type: 'int', default: 0 }] };
+  await own.register('spar.outcomes-value', JSON.stringify(newer));
+  const registers = vi.spyOn(own, 'register');
+  const worker = createSerde(own, 'spar');
+  await worker.prepare([topics.outcomes], { register: false });
+  expect(registers).not.toHaveBeenCalled();
+  const bytes = worker.encode(topics.outcomes, outcome('i'));
+  expect(await worker.decode('outcome', bytes)).toEqual(outcome('i'));
+  await expect(worker.prepare([topics.pairs], { register: false })).rejects.toThrow(
+    /spar\.preference-pairs-value .* `spar topics apply` registers it/,
+  );
 });
 
 test('a record that an older version wrote gets the defaults of what is new', async () => {

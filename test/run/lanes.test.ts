@@ -57,7 +57,7 @@ describe('the endpoints of a run', () => {
     const { lanes, opened } = lanesOf({ actor: { urls } });
     expect(opened).toEqual(urls);
     expect(lanes.all).toHaveLength(1);
-    expect(lanes.roles.judge.lanes[0]).toBe(lanes.roles.refiner.lanes[0]);
+    expect(lanes.roles.judge?.lanes[0]).toBe(lanes.roles.refiner?.lanes[0]);
   });
 
   test.each<[string, Partial<ResolvedEndpoint>]>([
@@ -78,7 +78,7 @@ describe('the endpoints of a run', () => {
     });
     expect(lanes.all).toHaveLength(1);
     const { actor, judge, refiner } = lanes.roles;
-    expect([actor, judge, refiner].map((role) => [role.deadlineMs, role.choicesMax])).toEqual([
+    expect([actor, judge, refiner].map((role) => [role?.deadlineMs, role?.choicesMax])).toEqual([
       [10, 3],
       [20, 1],
       [30, 128],

@@ -9,8 +9,7 @@ import { nameOnLog } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 
 /** A home that lives in memory. */
-export async function memoryHome(partitions = 1): Promise<Home> {
-  const pipeline = 'spar';
+export async function memoryHome(partitions = 1, pipeline = 'spar'): Promise<Home> {
   const registry = openSqliteRegistry({ file: ':memory:' });
   const serde = createSerde(registry, pipeline, plainReaders);
   await serde.prepare(Object.values(topics));

@@ -255,3 +255,5 @@ async function partitionsOfAll(
       'all topics of a pipeline have the same number (spar topics check)',
   );
 }
+
+export type { Handover, Place };

@@ -1,0 +1,118 @@
+import type { Settings } from '../../processors/settings.ts';
+import { dataflow } from '../../topology/dataflow.ts';
+import { firstSteps } from '../../topology/topology.ts';
+import type { Config } from '../config/schema.ts';
+import { UsageError } from '../errors.ts';
+import type { Home } from '../home/home.ts';
+import type { Logger } from '../logger.ts';
+import type { Gateway } from '../model/gateway.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { Time } from '../time.ts';
+import { createEngine } from './engine.ts';
+import { isOpen, openIteration } from './iteration.ts';
+import type { Connect, Endpoints } from './lanes.ts';
+
+export interface WorkerOptions {
+  readonly home: Home;
+  readonly config: Config;
+  readonly settings: Settings;
+  /** Of the roles that its stages ask. */
+  readonly endpoints: Endpoints;
+  readonly connect: Connect;
+  /** Only these stages; null for all. */
+  readonly stages: readonly string[] | null;
+  readonly time: Time;
+  readonly logger: Logger;
+  readonly progress: (progress: WorkerProgress) => void;
+  readonly progressMs: number;
+  readonly notice: (message: string) => void;
+  /** Resolves when another process is no longer asking for a draw; null if none is known to be at it. */
+  readonly elsewhere?: (draw: string) => Promise<void> | null;
+  /** The models as this process asks them, for those who want to know what is under way. */
+  readonly gateway?: (gateway: Gateway) => void;
+  /** Aborted to stop. */
+  readonly stop: AbortSignal;
+}
+
+export interface WorkerProgress {
+  readonly seconds: number;
+  readonly stages: ReturnType<Runtime['stats']>;
+  readonly inFlight: number;
+  readonly limit: number;
+  readonly counters: Readonly<Record<string, number>>;
+  readonly down: string | null;
+  /** Records by iteration that wait for other models. */
+  readonly held: ReadonlyMap<string, number>;
+}
+
+/** @throws UsageError if there is no such stage */
+export function checkStages(stages: readonly string[]): void {
+  const names = Object.keys(dataflow);
+  const unknown = stages.find((stage) => !names.includes(stage));
+  if (unknown === undefined) return;
+  throw new UsageError(
+    `there is no stage ${JSON.stringify(unknown)}; there are ${names.join(', ')}`,
+  );
+}
+
+/**
+ * Works on a shared log until it is stopped: takes its share of the partitions, and gives them up when others come.
+ * Whoever samples opens the iteration with its settings, unless it is open with the same ones.
+ *
+ * @throws UsageError if the iteration is open with other settings; RunError if it cannot go on. Nothing is lost.
+ */
+export async function work(options: WorkerOptions): Promise<void> {
+  const { home, settings, time, stop, stages } = options;
+  const { log, serde, pipeline } = home;
+  const startedMs = time.monotonic();
+  const samples = [...firstSteps(dataflow)].some((name) => stages?.includes(name) ?? true);
+  const wasOpen = !samples || (await isOpen(log, serde, pipeline, settings));
+  const engine = createEngine({
+    ...options,
+    iteration: samples ? settings.iteration : null,
+    answered: async () => {
+      if (!wasOpen) await openIteration(log, serde, pipeline, settings, time);
+    },
+  });
+  const { lanes, ledger, runtime, gateway } = engine;
+  options.gateway?.(gateway);
+  const stopped = Promise.withResolvers<undefined>();
+  const onStop = () => stopped.resolve(undefined);
+  stop.addEventListener('abort', onStop, { once: true });
+  if (stop.aborted) onStop();
+  const over = new AbortController();
+  const reporting = async () => {
+    while (!over.signal.aborted) {
+      options.progress({
+        seconds: (time.monotonic() - startedMs) / 1000,
+        stages: runtime.stats(),
+        inFlight: lanes.all.reduce((sum, { queue }) => sum + queue.held, 0),
+        limit: lanes.all.reduce((sum, { queue }) => sum + queue.limit, 0),
+        counters: ledger.thisRun,
+        down: engine.down,
+        held: runtime.held,
+      });
+      engine.watch();
+      await time.sleep(options.progressMs, over.signal).catch(() => undefined);
+    }
+  };
+  const working = async () => {
+    // What comes must find its iteration open.
+    if (samples) await engine.ready();
+    await runtime.start();
+  };
+  const reporter = reporting();
+  reporter.catch(() => undefined);
+  let inGoodOrder = false;
+  try {
+    const started = working().then(() => stopped.promise);
+    started.catch(() => undefined);
+    await Promise.race([started, stopped.promise, engine.failure]);
+    inGoodOrder = true;
+  } finally {
+    stop.removeEventListener('abort', onStop);
+    over.abort(new Error('the worker is over'));
+    await engine.stop(inGoodOrder);
+    await reporter;
+  }
+}
