@@ -5,6 +5,7 @@ import { messageOf } from '../text.ts';
 import { deadLettersCommand } from './dead-letters.ts';
 import { doctorCommand } from './doctor.ts';
 import { exportCommand } from './export.ts';
+import { ingestCommand } from './ingest.ts';
 import { pairCommand } from './pair.ts';
 import { runCommand } from './run.ts';
 import { simulateCommand } from './simulate.ts';
@@ -13,6 +14,7 @@ import { tapCommand } from './tap.ts';
 import { topologyCommand } from './topology.ts';
 import { treeCommand } from './tree.ts';
 import { version } from './version.ts';
+import { workerCommand } from './worker.ts';
 
 /** 0 done, 1 failed, 2 usage, 3 incomplete: budget, 130/143 interrupted. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -59,6 +61,8 @@ Start here:
     exportCommand(),
     deadLettersCommand(),
     topologyCommand(),
+    workerCommand(),
+    ingestCommand(),
     doctorCommand(),
     simulateCommand(),
   ]) {

@@ -18,6 +18,18 @@ export const iterationOption = (): Option =>
     return value;
   });
 
+export const brokersOption = (): Option =>
+  new Option(
+    '--brokers <list>',
+    'Kafka brokers as host:port, in place of a home of its own [env: SPAR_BROKERS]',
+  );
+
+export const registryOption = (): Option =>
+  new Option('--registry <url>', 'the schema registry of that cluster [env: SPAR_REGISTRY]');
+
+export const configOption = (): Option =>
+  new Option('--config <file>', 'a YAML file with all other settings (see docs/settings.md)');
+
 export const jsonOption = (): Option => new Option('--json', 'print JSON, for machines');
 
 export function wholeNumber(
@@ -41,6 +53,8 @@ const settings = [
   { flag: '--mode', variable: 'SPAR_MODE', path: ['mode'] },
   { flag: '--seed', variable: 'SPAR_SEED', path: ['seed'] },
   { flag: '--pipeline', variable: 'SPAR_PIPELINE', path: ['pipeline'] },
+  { flag: '--brokers', variable: 'SPAR_BROKERS', path: ['kafka', 'brokers'] },
+  { flag: '--registry', variable: 'SPAR_REGISTRY', path: ['registry', 'url'] },
   { flag: '--max-in-flight', variable: 'SPAR_MAX_IN_FLIGHT', path: ['limits', 'max_in_flight'] },
 ] as const;
 

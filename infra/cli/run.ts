@@ -35,6 +35,8 @@ import {
   type Progress,
   type ProgressView,
 } from './progress.ts';
+import { onInterrupt } from './interrupt.ts';
+import { boundedNotices } from './notices.ts';
 import { planText } from './plan.ts';
 import { homeFlag, runAgain } from './view.ts';
 
@@ -138,7 +140,10 @@ async function runFile(
     time: systemTime,
   });
   const view = progressView();
-  const notices = noticesOn(view);
+  const notices = boundedNotices((text) => {
+    view.end();
+    process.stderr.write(`${pc.yellow(text)}\n`);
+  });
   const stop = new AbortController();
   const interrupts = onInterrupt(stop, notices.say);
   const logger = createLogger({
@@ -237,55 +242,6 @@ const progressOf = (title: string, progress: RunProgress): Progress => {
     retries: sum('retries.'),
   };
 };
-
-/** A thousand bad lines must not bury the rest: the first ones are shown, all are counted. */
-const noticesMax = 20;
-
-function noticesOn(view: ProgressView): {
-  readonly say: (message: string) => void;
-  readonly bounded: (message: string) => void;
-  readonly end: () => void;
-} {
-  let count = 0;
-  const say = (message: string) => {
-    view.end();
-    process.stderr.write(`${pc.yellow(oneLine(message, 1000))}\n`);
-  };
-  return {
-    say,
-    bounded(message) {
-      if (++count <= noticesMax) say(message);
-    },
-    end() {
-      if (count > noticesMax) say(`… and ${count - noticesMax} more of these.`);
-    },
-  };
-}
-
-/** The first signal stops in good order, the second at once; either way nothing is lost. */
-function onInterrupt(
-  stop: AbortController,
-  say: (message: string) => void,
-): { readonly signal: NodeJS.Signals | null; end(): void } {
-  let received: NodeJS.Signals | null = null;
-  const listener = (signal: NodeJS.Signals) => {
-    if (received) process.exit(signal === 'SIGINT' ? 130 : 143);
-    received = signal;
-    say(
-      'Stopping: finishing what is under way. Again to stop at once; nothing is lost either way.',
-    );
-    stop.abort(new Error(`interrupted by ${signal}`));
-  };
-  process.on('SIGINT', listener).on('SIGTERM', listener);
-  return {
-    get signal() {
-      return received;
-    },
-    end: () => {
-      process.off('SIGINT', listener).off('SIGTERM', listener);
-    },
-  };
-}
 
 function summaryText(summary: Summary, file: string, flags: Flags, folder: string | null): string {
   const { outcomes, tokens, modelCalls } = summary;

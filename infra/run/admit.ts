@@ -27,7 +27,8 @@ export interface AdmitOptions {
   readonly log: Log;
   readonly serde: Serde;
   readonly pipeline: string;
-  readonly iteration: string;
+  /** The only one that is to sample them; null for every one that there is, or will be. */
+  readonly iteration: string | null;
   readonly time: Time;
   /** Stop after so many instructions; null takes all. */
   readonly limit: number | null;
@@ -114,7 +115,7 @@ export async function admit(
           topic,
           partition: partitionOf(instruction.id, log.partitions),
           key: instruction.id,
-          headers: { iteration },
+          headers: iteration === null ? {} : { iteration },
           value,
         },
       ]);
@@ -174,7 +175,9 @@ async function knownAs(
         `${before.source}:${before.source_line}; give it another id, or use another home.`
       );
     }
-    if (iterationOf(record) === iteration) return true;
+    const of = iterationOf(record);
+    // What names no iteration is for all of them.
+    if (of === iteration || of === null) return true;
   }
   return false;
 }

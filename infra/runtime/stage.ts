@@ -68,6 +68,10 @@ export interface StageStats {
   readonly done: number;
   readonly inFlight: number;
   readonly deadLetters: number;
+  /** Whether it is a member of its group. */
+  readonly joined: boolean;
+  /** Partitions that it has now. */
+  readonly partitions: number;
   /** Records, by iteration, that wait for a process with the models of their iteration. */
   readonly held: Readonly<Record<string, number>>;
 }
@@ -103,7 +107,13 @@ export class Stage {
       inFlight += run.inFlight;
       for (const iteration of run.held) held[iteration] = (held[iteration] ?? 0) + 1;
     }
-    return { ...this.#stats, inFlight, held };
+    return {
+      ...this.#stats,
+      inFlight,
+      joined: this.#subscription !== null,
+      partitions: this.#runs.size,
+      held,
+    };
   }
 
   async start(): Promise<void> {

@@ -62,7 +62,10 @@ describe('records finish in any order', () => {
     await until(async () =>
       expect(await committedOf(home)).toMatchObject({ position: 5, metadata: '' }),
     );
-    expect(stage.stats).toEqual({ done: 5, inFlight: 0, deadLetters: 0, held: {} });
+    expect(stage.stats).toEqual({
+      ...{ done: 5, inFlight: 0, deadLetters: 0, held: {} },
+      ...{ joined: true, partitions: 1 },
+    });
   });
 
   test('after a restart nothing that was done is done again', async () => {
