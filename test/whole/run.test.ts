@@ -293,6 +293,21 @@ describe('what a user may get wrong', () => {
     for (const line of [4, 5, 6, 7]) expect(ended.stderr).toContain(`instructions.jsonl:${line}: `);
   });
 
+  test('whoever closes standard error loses what is said there, and nothing else', async () => {
+    const server = await simulator({ nMode: 'ignored' });
+    const place = placeWith(3, server);
+    writeFileSync(place.file, `no JSON {\n${readFileSync(place.file, 'utf8')}\n{"prompt": \n`);
+    const { process: child, ended } = spar([...place.args, '--format', 'jsonl']);
+    child.stderr?.destroy();
+    const { code, stdout, stderr } = await ended;
+    expect(code).toBe(0);
+    expect(summaryIn({ code, signal: null, stdout, stderr })).toMatchObject({
+      admitted: 3,
+      rejected: 2,
+      complete: true,
+    });
+  });
+
   test('the same id twice: once with the same content is a duplicate, with other content an error', async () => {
     const server = await simulator();
     const place = placeWith(1, server);
