@@ -1,24 +1,14 @@
 import pc from 'picocolors';
-import type { StageStatus } from '../runtime/runtime.ts';
-import type { Tally } from '../run/tally.ts';
+import type { RunProgress } from '../run/run.ts';
 import { oneLine } from '../text.ts';
 
 /** Everything that the status block shows, as one value. */
-export interface Progress {
+export interface Progress extends Omit<RunProgress, 'counters'> {
   readonly title: string;
-  readonly seconds: number;
-  readonly stages: readonly StageStatus[];
-  readonly tally: Tally;
-  /** True once the source has been read to its end. */
-  readonly sourceEnded: boolean;
-  readonly inFlight: number;
-  readonly limit: number;
   readonly calls: number;
   readonly tokens: number;
   readonly cost: number | null;
   readonly retries: number;
-  /** Why the endpoint is down; null while it answers. */
-  readonly down: string | null;
 }
 
 export interface ProgressView {

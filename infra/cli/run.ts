@@ -38,7 +38,7 @@ import {
 import { onInterrupt } from './interrupt.ts';
 import { boundedNotices } from './notices.ts';
 import { planText } from './plan.ts';
-import { homeFlag, runAgain } from './view.ts';
+import { homeFlag, runAgain, shellWord } from './view.ts';
 
 interface Flags {
   readonly home: string;
@@ -175,8 +175,9 @@ async function runFile(
     });
     view.end();
     notices.end();
+    // Writing takes longer the more there is, and whoever interrupts waits for it.
     const exported =
-      summary.admitted === 0
+      summary.admitted === 0 || interrupts.signal
         ? null
         : await writeExports({
             home,
@@ -185,6 +186,11 @@ async function runFile(
             config,
             complete: summary.complete,
           });
+    if (interrupts.signal && summary.admitted > 0) {
+      notices.say(
+        `No training files were written. To write what there is: ${exportCommand(flags)}`,
+      );
+    }
     process.stdout.write(
       flags.json
         ? `${JSON.stringify(summary)}\n`
@@ -242,6 +248,14 @@ const progressOf = (title: string, progress: RunProgress): Progress => {
     retries: sum('retries.'),
   };
 };
+
+const exportCommand = ({ home, iteration, out, config }: Flags): string =>
+  [
+    `spar export${homeFlag({ home })}`,
+    ...(iteration === '1' ? [] : [`--iteration ${iteration}`]),
+    ...(config === undefined ? [] : [`--config ${shellWord(config)}`]),
+    `--out ${shellWord(out)}`,
+  ].join(' ');
 
 function summaryText(summary: Summary, file: string, flags: Flags, folder: string | null): string {
   const { outcomes, tokens, modelCalls } = summary;

@@ -40,7 +40,7 @@ ${topicList()}`,
     )
     .option('--follow', 'wait for more until interrupted')
     .addOption(
-      new Option('--format <format>', 'of the output; csv has the flat fields only')
+      new Option('--format <format>', 'csv is for spreadsheets: flat fields only, made harmless')
         .choices(['json', 'csv'])
         .default('json'),
     )
@@ -69,8 +69,6 @@ ${topicList()}`,
 async function tap(view: HomeView, topic: TopicInfo, flags: Flags): Promise<void> {
   const columns = flags.format === 'csv' ? flatFields(topic.schema) : null;
   if (columns) await print(csvHeader(columns));
-  // A terminal obeys control characters; a file keeps the text as it is.
-  const clean = process.stdout.isTTY ? manyLines : (text: string) => text;
   const interrupt = new AbortController();
   const onInterrupt = () => interrupt.abort();
   if (flags.follow) process.on('SIGINT', onInterrupt);
@@ -79,9 +77,7 @@ async function tap(view: HomeView, topic: TopicInfo, flags: Flags): Promise<void
     for await (const record of recordsOf(view, topic, flags, interrupt.signal)) {
       if (flags.key !== undefined && record.key !== flags.key) continue;
       const value = await decodedOrBytes(view, topic, record.value, record);
-      await print(
-        columns ? clean(csvRow(topic, record, value, columns)) : jsonRow(topic, record, value),
-      );
+      await print(columns ? csvRow(topic, record, value, columns) : jsonRow(topic, record, value));
       if (++printed === flags.limit) break;
     }
   } finally {
@@ -205,13 +201,19 @@ function csvCell(value: unknown): string {
       ? ''
       : value instanceof Uint8Array
         ? base64(value)
-        : textOf(value);
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+        : typeof value === 'string'
+          ? value
+          : // The other flat fields are numbers and booleans.
+            JSON.stringify(value);
+  const safe = typeof value === 'number' ? text : withoutFormula(manyLines(text));
+  return /[",\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
-/** The flat fields are texts, numbers and booleans. */
-const textOf = (value: unknown): string =>
-  typeof value === 'string' ? value : JSON.stringify(value);
+/**
+ * A spreadsheet takes a text that begins so for a formula, and what a model wrote must not be one. Nor may it move the
+ * cursor of whoever reads the end of a pipe; the text as it was is in the JSON.
+ */
+const withoutFormula = (text: string): string => (/^[=+\-@\t\n]/.test(text) ? `'${text}` : text);
 
 /** The fields that hold one value each: no lists and no records. */
 function flatFields(schema: string): readonly string[] {

@@ -39,7 +39,7 @@ export const runAgain = (source: string): string =>
   `spar run ${source === standardInputName ? '-' : shellWord(source)} …`;
 
 /** Quoted where a shell would take it apart; what is printed can be copied. */
-const shellWord = (text: string): string =>
+export const shellWord = (text: string): string =>
   /^[\w./~-]+$/.test(text) ? text : `'${oneLine(text, 1000).replaceAll("'", `'\\''`)}'`;
 
 /** @throws PermanentError if the bytes are no such record */

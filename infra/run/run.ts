@@ -38,14 +38,19 @@ export interface RunOptions {
   readonly stop: AbortSignal;
 }
 
+/** How a run stands at this moment. */
 export interface RunProgress {
   readonly seconds: number;
   readonly stages: readonly StageStatus[];
   readonly tally: Tally;
+  /** True once the source has been read to its end. */
   readonly sourceEnded: boolean;
+  /** Generations at all endpoints, and how many there may be. */
   readonly inFlight: number;
   readonly limit: number;
+  /** What this process has counted; see the ledger for the names. */
   readonly counters: Readonly<Record<string, number>>;
+  /** Why an endpoint is down; null while all answer. */
   readonly down: string | null;
 }
 

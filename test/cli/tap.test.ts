@@ -48,6 +48,41 @@ test('csv has a header and the flat fields, quoted where they need it', async ()
   expect(out).toContain(',failed,"says ""no"",\nand more",0,3,');
 });
 
+test('csv is harmless: no control character but the ends of lines, and no formula', async () => {
+  const made = await at();
+  const written = await home(made);
+  const causes = [
+    '=1+1',
+    '+1',
+    '-1',
+    '@SUM(A1)',
+    '\t=1',
+    '\r=1',
+    'a\u001b[2J\u009b1m\r\nb\u202ec',
+    '- a list',
+  ];
+  for (const cause of causes) {
+    await put(written, topics.outcomes, { ...outcome('x', 'failed'), cause, calls: -7 });
+  }
+  await written.close();
+  const { out } = await spar(
+    ...['tap', 'outcomes', '--format', 'csv', '--key', '1/x/0', '--home', made],
+  );
+  // eslint-disable-next-line no-control-regex -- these are what must not be there
+  expect(out).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e]/);
+  const cells = [...out.matchAll(/,failed,("[^"]*"|[^,]*),0,3,-7,/g)].map(([, cell]) => cell);
+  expect(cells).toEqual([
+    "'=1+1",
+    "'+1",
+    "'-1",
+    "'@SUM(A1)",
+    "'\t=1",
+    `"'\n=1"`,
+    '"a\ufffd[2J\ufffd1m\nb\ufffdc"',
+    "'- a list",
+  ]);
+});
+
 test('lists and records are no columns, and a field with the name of a column says whose it is', async () => {
   const { out } = await spar('tap', 'dead-letters', '--format', 'csv', '--home', await at());
   expect(out.split('\n')[0]).toBe(

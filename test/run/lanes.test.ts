@@ -4,6 +4,7 @@ import type { ResolvedEndpoint } from '../../infra/config/settings.ts';
 import { RunError } from '../../infra/errors.ts';
 import { createMemoryJournal } from '../../infra/journal/memory.ts';
 import type { Journal } from '../../infra/journal/journal.ts';
+import { CallError } from '../../infra/model/endpoint.ts';
 import { createLedger } from '../../infra/model/ledger.ts';
 import { openLanes, remarksOn } from '../../infra/run/lanes.ts';
 import type { SimulatorSettings } from '../../infra/simulator/settings.ts';
@@ -140,6 +141,25 @@ describe('what is learnt', () => {
     const { lanes } = lanesOf({ actor: { urls, choicesWanted: 3 }, judge: { choicesWanted: 9 } });
     await lanes.ready(never);
     expect([...simulator.calls()].map(({ n }) => n)).toEqual([9]);
+  });
+});
+
+test('the question whether an endpoint is back is one small choice, counted as probe', async () => {
+  const { urls, simulator } = await served();
+  const { lanes, ledger } = lanesOf({ actor: { urls } });
+  let failures = 5;
+  const attempt = () =>
+    failures-- > 0
+      ? Promise.reject(new CallError('down', 'nobody there'))
+      : Promise.resolve('answer');
+  await lanes.all[0]?.policy.run(attempt, 0, never, () => undefined);
+  expect([...simulator.calls()].map(({ role, n }) => [role, n])).toEqual([['probe', 1]]);
+  const { prompt_tokens, completion_tokens } = simulator.ledger().total;
+  expect(ledger.thisRun).toEqual({
+    'calls.probe': 1,
+    'generations.probe': 1,
+    'tokens.prompt': prompt_tokens,
+    'tokens.completion': completion_tokens,
   });
 });
 

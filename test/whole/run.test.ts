@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { Outcome, PreferencePair, Verdicts } from '../../schemas/records.ts';
+import { completion, says, serverOf } from '../model/support.ts';
 import {
   filesIn,
   placeWith,
@@ -127,7 +128,7 @@ describe('a run that is cut off', () => {
 
   test('by SIGINT: stops within five seconds, says how to go on, and goes on', async () => {
     const server = await simulator({ latencyMs: 20, decodeMsPerToken: 2 });
-    const { args, out } = placeWith(60, server);
+    const { args, home, out } = placeWith(60, server);
     const { process: child, ended } = spar(args);
     await sleep(1500);
     const killedAt = performance.now();
@@ -137,12 +138,41 @@ describe('a run that is cut off', () => {
     expect(stopped.code).toBe(130);
     expect(stopped.stderr).toContain('nothing is lost');
     expect(summaryIn(stopped)).toMatchObject({ complete: false });
+    // How long it takes to stop must not depend on how much there is.
+    expect(existsSync(out)).toBe(false);
+    const later = `spar export --home ${home} --out ${out}`;
+    expect(stopped.stderr).toContain(`To write what there is: ${later}`);
+    await spar(later.split(' ').slice(1)).ended;
     expect([...filesIn(out).keys()].every((name) => name.startsWith('partial/'))).toBe(true);
 
     const summary = summaryIn(await spar(args).ended);
     expect(summary).toMatchObject({ admitted: 60, complete: true });
     expect([...filesIn(out).keys()].some((name) => name.startsWith('partial/'))).toBe(false);
   });
+});
+
+test('a second signal ends a run at once, whatever it waits for', async () => {
+  // It answers what the start asks, and nothing else.
+  const { url, received } = await serverOf((response, { path, headers, body }) => {
+    if (path.endsWith('/models')) says({ data: [{ id: 'simulated' }] })(response);
+    if (headers['x-spar-role'] !== 'probe') return;
+    const { n } = body as { readonly n?: number };
+    says(completion(Array.from({ length: n ?? 1 }, (_, index) => ({ content: `${index}` }))))(
+      response,
+    );
+  });
+  const { args } = placeWith(3, { url });
+  const config = join(temporaryFolder(), 'spar.yaml');
+  writeFileSync(config, 'limits: { shutdown_ms: 60000 }\n');
+  const { process: child, ended } = spar([...args, '--config', config]);
+  await expect.poll(() => received.length, { timeout: 20_000 }).toBeGreaterThan(2);
+  child.kill('SIGTERM');
+  await sleep(1000);
+  expect(child.exitCode).toBeNull();
+  const killedAt = performance.now();
+  child.kill('SIGINT');
+  expect((await ended).code).toBe(130);
+  expect(performance.now() - killedAt).toBeLessThan(500);
 });
 
 describe('a model server that misbehaves', () => {
@@ -261,6 +291,21 @@ describe('what a user may get wrong', () => {
     expect(ended.code).toBe(0);
     expect(summaryIn(ended)).toMatchObject({ admitted: 4, rejected: 4, complete: true });
     for (const line of [4, 5, 6, 7]) expect(ended.stderr).toContain(`instructions.jsonl:${line}: `);
+  });
+
+  test('whoever closes standard error loses what is said there, and nothing else', async () => {
+    const server = await simulator({ nMode: 'ignored' });
+    const place = placeWith(3, server);
+    writeFileSync(place.file, `no JSON {\n${readFileSync(place.file, 'utf8')}\n{"prompt": \n`);
+    const { process: child, ended } = spar([...place.args, '--format', 'jsonl']);
+    child.stderr?.destroy();
+    const { code, stdout, stderr } = await ended;
+    expect(code).toBe(0);
+    expect(summaryIn({ code, signal: null, stdout, stderr })).toMatchObject({
+      admitted: 3,
+      rejected: 2,
+      complete: true,
+    });
   });
 
   test('the same id twice: once with the same content is a duplicate, with other content an error', async () => {
