@@ -4,24 +4,26 @@ import type { DeadLetter } from '../../schemas/records.ts';
 import { nameOnLog, type TopicInfo } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import { RunError, UsageError } from '../errors.ts';
-import { openHome, type HomeView } from '../home/home.ts';
+import { resolveCluster } from '../config/cluster.ts';
+import type { HomeView } from '../home/home.ts';
 import type { NewRecord } from '../log/log.ts';
 import { scan } from '../log/scan.ts';
-import { systemTime } from '../time.ts';
 import { oneLine } from '../text.ts';
-import { examples, homeOption, jsonOption, pipelineOption, wholeNumber } from './options.ts';
-import { indented, jsonLine, jsonText, print } from './output.ts';
 import {
-  decoded,
-  decodedOrBytes,
-  homeFlag,
-  latestOf,
-  newestFirst,
-  withView,
-  type HomeFlags,
-} from './view.ts';
+  examples,
+  homeOption,
+  brokersOption,
+  registryOption,
+  configOption,
+  jsonOption,
+  pipelineOption,
+  wholeNumber,
+} from './options.ts';
+import { indented, jsonLine, jsonText, print } from './output.ts';
+import { configOf, openPipeline, withView, workLogger, type PipelineFlags } from './pipeline.ts';
+import { decoded, decodedOrBytes, homeFlag, latestOf, newestFirst } from './view.ts';
 
-interface Flags extends HomeFlags {
+interface Flags extends PipelineFlags {
   readonly limit: number;
   readonly all?: true;
   readonly json?: true;
@@ -52,8 +54,8 @@ const listCommand = (): Command =>
     .option('--limit <number>', 'so many at most', wholeNumber(1), 50)
     .addOption(jsonOption())
     .addHelpText('after', examples('spar dead-letters list', 'spar dead-letters list --json'))
-    .action(async (flags: Flags) => {
-      await withView(flags, (view) => list(view, flags));
+    .action(async (flags: Flags, command: Command) => {
+      await withView(flags, command, (view) => list(view, flags));
     });
 
 const showCommand = (): Command =>
@@ -63,16 +65,16 @@ const showCommand = (): Command =>
     .argument('<id>', 'as list prints it')
     .addOption(jsonOption())
     .addHelpText('after', examples('spar dead-letters show search.evaluate/0/17'))
-    .action(async (id: string, flags: Flags) => {
-      await withView(flags, (view) => show(view, id, flags));
+    .action(async (id: string, flags: Flags, command: Command) => {
+      await withView(flags, command, (view) => show(view, id, flags));
     });
 
 const retryCommand = (): Command =>
   subcommand('retry')
     .summary('put one, or all, into the stream again')
     .description(
-      `Appends the original bytes to their topic again, each dead letter once; the next run processes them. No run may
-be writing the home meanwhile.`,
+      `Appends the original bytes to their topic again, each dead letter once; the next run, or the workers of a cluster,
+process them. No run may be writing a home meanwhile.`,
     )
     .argument('[id]', 'as list prints it')
     .addOption(new Option('--all', 'every one that was not retried yet'))
@@ -80,16 +82,22 @@ be writing the home meanwhile.`,
       'after',
       examples('spar dead-letters retry search.evaluate/0/17', 'spar dead-letters retry --all'),
     )
-    .action(async (id: string | undefined, flags: Flags) => {
+    .action(async (id: string | undefined, flags: Flags, command: Command) => {
       if ((id === undefined) === (flags.all === undefined)) {
         throw new UsageError('name one dead letter, or give --all');
       }
-      await retry(id ?? null, flags);
+      await retry(id ?? null, flags, command);
     });
 
 /** A usage error of a subcommand ends like any other, not with an exit of its own. */
 const subcommand = (name: string): Command =>
-  new Command(name).exitOverride().addOption(homeOption()).addOption(pipelineOption());
+  new Command(name)
+    .exitOverride()
+    .addOption(homeOption())
+    .addOption(brokersOption())
+    .addOption(registryOption())
+    .addOption(configOption())
+    .addOption(pipelineOption());
 
 async function list(view: HomeView, flags: Flags): Promise<void> {
   const topic = nameOnLog(view.pipeline, topics.deadLetters);
@@ -162,16 +170,15 @@ async function show(view: HomeView, id: string, flags: Flags): Promise<void> {
 /** Read into one transaction; letters hold up to 8 MiB each. */
 const retriesAtOnce = 16;
 
-async function retry(id: string | null, flags: Flags): Promise<void> {
+async function retry(id: string | null, flags: Flags, command: Command): Promise<void> {
   // Only a look: opening for writing would make a home where there is none.
-  await withView(flags, async (view) => {
+  await withView(flags, command, async (view) => {
     if (id !== null) await letterOf(view, id, flags);
   });
-  const home = await openHome({
-    folder: flags.home,
-    pipeline: flags.pipeline,
-    time: systemTime,
-  });
+  const config = configOf(flags, command);
+  const cluster = resolveCluster(config, process.env);
+  const logger = workLogger(flags.home, config, cluster?.secrets ?? []);
+  const { home, close } = await openPipeline(flags.home, config, cluster, logger);
   try {
     const retried = await retriedIn(home);
     if (id !== null && retried.has(id)) {
@@ -196,12 +203,15 @@ async function retry(id: string | null, flags: Flags): Promise<void> {
     }
     if (again.length > 0) await flush();
     if (count === 0) throw new RunError(`there is nothing to retry in ${flags.home}`);
+    const it = count === 1 ? 'it' : 'them';
     await print(
       `${count === 1 ? '1 record is' : `${count} records are`} back in the stream. ` +
-        `Give the same spar run command again to process ${count === 1 ? 'it' : 'them'}.\n`,
+        (cluster
+          ? `Workers process ${it}.\n`
+          : `Give the same spar run command again to process ${it}.\n`),
     );
   } finally {
-    await home.close();
+    await close();
   }
 }
 

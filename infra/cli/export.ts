@@ -10,6 +10,8 @@ import { oneLine } from '../text.ts';
 import {
   examples,
   homeOption,
+  brokersOption,
+  registryOption,
   iterationOption,
   jsonOption,
   overridesOf,
@@ -17,9 +19,10 @@ import {
 } from './options.ts';
 import { counted, jsonLine, print } from './output.ts';
 import { standingOf } from './standing.ts';
-import { homeFlag, withView, type HomeFlags } from './view.ts';
+import { withView, type PipelineFlags } from './pipeline.ts';
+import { homeFlag } from './view.ts';
 
-interface Flags extends HomeFlags {
+interface Flags extends PipelineFlags {
   readonly out: string;
   readonly iteration: string;
   readonly config?: string;
@@ -36,6 +39,8 @@ same files. An iteration that is not finished is written to partial/ within the 
 taken for the whole.`,
     )
     .addOption(homeOption())
+    .addOption(brokersOption())
+    .addOption(registryOption())
     .option('--out <dir>', 'where the files go', 'spar-out')
     .addOption(iterationOption())
     .addOption(
@@ -57,7 +62,7 @@ taken for the whole.`,
     .action(async (flags: Flags, command: Command) => {
       const config = loadConfig(flags.config ?? null, overridesOf(command, process.env));
       const formats = flags.format ?? config.export.formats;
-      await withView(flags, async (view) => {
+      await withView(flags, command, async (view) => {
         const { iteration, out } = flags;
         if (!(await findIteration(view.log, view.serde, view.pipeline, iteration))) {
           throw new RunError(

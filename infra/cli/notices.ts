@@ -5,11 +5,11 @@ const noticesMax = 20;
 
 export interface Notices {
   /** One line, whatever is in it. */
-  say(message: string): void;
+  readonly say: (message: string) => void;
   /** The same, for what may come in great numbers. */
-  bounded(message: string): void;
+  readonly bounded: (message: string) => void;
   /** Says how many were not shown. */
-  end(): void;
+  readonly end: () => void;
 }
 
 export function boundedNotices(write: (line: string) => void): Notices {

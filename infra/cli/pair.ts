@@ -9,9 +9,19 @@ import type { HomeView } from '../home/home.ts';
 import { iterationOf } from '../runtime/headers.ts';
 import { manyLines, oneLine } from '../text.ts';
 import { renderPairDiff } from './diff.ts';
-import { examples, homeOption, iterationOption, jsonOption, pipelineOption } from './options.ts';
+import {
+  examples,
+  homeOption,
+  brokersOption,
+  registryOption,
+  configOption,
+  iterationOption,
+  jsonOption,
+  pipelineOption,
+} from './options.ts';
 import { counted, indented, jsonLine, print } from './output.ts';
 import { short } from './progress.ts';
+import { withView, type PipelineFlags } from './pipeline.ts';
 import {
   decoded,
   homeFlag,
@@ -21,11 +31,9 @@ import {
   outcomeText,
   treeIds,
   votesText,
-  withView,
-  type HomeFlags,
 } from './view.ts';
 
-interface Flags extends HomeFlags {
+interface Flags extends PipelineFlags {
   readonly iteration: string;
   readonly diff?: true;
   readonly full?: true;
@@ -41,6 +49,9 @@ and what it cost, and the two sides as one text with the words that changed. Wit
     )
     .argument('[id]', 'of the pair (iteration/instruction/tree), or of an instruction')
     .addOption(homeOption())
+    .addOption(brokersOption())
+    .addOption(registryOption())
+    .addOption(configOption())
     .addOption(iterationOption())
     .option('--diff', 'only the two sides, as a word diff')
     .option('--full', 'critiques and turns in full')
@@ -53,7 +64,7 @@ and what it cost, and the two sides as one text with the words that changed. Wit
     .action(async (id: string | undefined, flags: Flags, command: Command) => {
       const iteration =
         command.getOptionValueSource('iteration') === 'cli' ? flags.iteration : null;
-      await withView(flags, async (view) => {
+      await withView(flags, command, async (view) => {
         const pair =
           id === undefined
             ? await latestPair(view, iteration, flags)

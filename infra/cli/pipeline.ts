@@ -1,10 +1,8 @@
 import { join } from 'node:path';
 import type { Command, Option } from 'commander';
-import { openConfluentRegistry } from '../codec/confluent-registry.ts';
 import { resolveCluster, type ClusterSettings } from '../config/cluster.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
-import { openClusterHome, viewClusterHome } from '../home/cluster.ts';
 import { openHome, viewHome, type Home, type HomeView } from '../home/home.ts';
 import { createLogger, type Logger } from '../logger.ts';
 import type { Gateway } from '../model/gateway.ts';
@@ -50,21 +48,36 @@ export async function withView<Result>(
   const cluster = resolveCluster(config, process.env);
   const { pipeline } = config;
   const view = cluster
-    ? await viewClusterHome({
-        folder: flags.home,
-        pipeline,
-        cluster,
-        registry: openConfluentRegistry(cluster.registry),
-        time: systemTime,
-        // Whoever only looks has no log of its own; what matters is an error.
-        logger: createLogger({ level: 'error', file: null, secrets: cluster.secrets }),
-      })
+    ? await viewCluster(flags.home, pipeline, cluster)
     : await viewHome({ folder: flags.home, pipeline, time: systemTime });
   try {
     return await use(view, config);
   } finally {
     await view.close();
   }
+}
+
+/** What speaks to a cluster is loaded only where there is one. */
+const loadCluster = async () => ({
+  ...(await import('../home/cluster.ts')),
+  ...(await import('../codec/confluent-registry.ts')),
+});
+
+async function viewCluster(
+  folder: string,
+  pipeline: string,
+  cluster: ClusterSettings,
+): Promise<HomeView> {
+  const { viewClusterHome, openConfluentRegistry } = await loadCluster();
+  return viewClusterHome({
+    folder,
+    pipeline,
+    cluster,
+    registry: openConfluentRegistry(cluster.registry),
+    time: systemTime,
+    // Whoever only looks has no log of its own; what matters is an error.
+    logger: createLogger({ level: 'error', file: null, secrets: cluster.secrets }),
+  });
 }
 
 /** A pipeline, opened for work. */
@@ -74,7 +87,7 @@ export interface OpenPipeline {
   readonly siblings: Siblings | null;
   /** Hands in the models of this process, once there are some. */
   readonly serve: (gateway: Gateway) => void;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /** @throws UsageError if it cannot be opened as it was asked */
@@ -89,6 +102,7 @@ export async function openPipeline(
     const home = await openHome({ folder, pipeline, time: systemTime });
     return { home, siblings: null, serve: () => undefined, close: () => home.close() };
   }
+  const { openClusterHome, openConfluentRegistry } = await loadCluster();
   let siblings: Siblings | null = null;
   let gateway: Gateway | null = null;
   const home = await openClusterHome({

@@ -1,15 +1,13 @@
 import { Command, Option } from 'commander';
 import pc from 'picocolors';
-import { join } from 'node:path';
 import type { Settings } from '../../processors/settings.ts';
+import { resolveCluster } from '../config/cluster.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { resolveEndpoint, roles, settingsOf, type ResolvedEndpoint } from '../config/settings.ts';
 import { UsageError } from '../errors.ts';
-import { openHome } from '../home/home.ts';
 import type { InputOptions } from '../input/read.ts';
 import { openSource, standardInputName } from '../input/source.ts';
-import { createLogger } from '../logger.ts';
 import { openAiEndpoint } from '../model/openai.ts';
 import { plan } from '../run/plan.ts';
 import { run, type RunProgress } from '../run/run.ts';
@@ -20,11 +18,13 @@ import { oneLine } from '../text.ts';
 import { systemTime } from '../time.ts';
 import {
   examples,
+  brokersOption,
   homeOption,
   iterationOption,
   jsonOption,
   overridesOf,
   pipelineOption,
+  registryOption,
   wholeNumber,
 } from './options.ts';
 import {
@@ -37,11 +37,14 @@ import {
 } from './progress.ts';
 import { onInterrupt } from './interrupt.ts';
 import { boundedNotices } from './notices.ts';
+import { openPipeline, workLogger } from './pipeline.ts';
 import { planText } from './plan.ts';
 import { homeFlag, runAgain, shellWord } from './view.ts';
 
 interface Flags {
   readonly home: string;
+  readonly brokers?: string;
+  readonly registry?: string;
   readonly out: string;
   readonly iteration: string;
   readonly config?: string;
@@ -66,6 +69,8 @@ API keys come from OPENAI_API_KEY, or from api_key_env or api_key_file of an end
     )
     .argument('<file>', 'instructions, or - for standard input')
     .addOption(homeOption())
+    .addOption(brokersOption())
+    .addOption(registryOption())
     .option('--model-url <url>', 'the model server, up to /v1 [env: SPAR_MODEL_URL]')
     .option('--model <name>', 'the model, as the server calls it [env: SPAR_MODEL]')
     .option('--out <dir>', 'where training files go', 'spar-out')
@@ -134,11 +139,10 @@ async function runFile(
     }
   }
   const source = await openSource(file);
-  const home = await openHome({
-    folder: flags.home,
-    pipeline: config.pipeline,
-    time: systemTime,
-  });
+  const cluster = resolveCluster(config, process.env);
+  const logger = workLogger(flags.home, config, [...secrets, ...(cluster?.secrets ?? [])]);
+  const pipeline = await openPipeline(flags.home, config, cluster, logger);
+  const { home } = pipeline;
   const view = progressView();
   const notices = boundedNotices((text) => {
     view.end();
@@ -146,11 +150,6 @@ async function runFile(
   });
   const stop = new AbortController();
   const interrupts = onInterrupt(stop, notices.say);
-  const logger = createLogger({
-    level: config.log_level,
-    file: join(flags.home, 'spar.log'),
-    secrets,
-  });
   try {
     const summary = await run({
       home,
@@ -171,6 +170,8 @@ async function runFile(
         );
       },
       notice: notices.bounded,
+      ...(pipeline.siblings && { elsewhere: pipeline.siblings.awaited }),
+      gateway: pipeline.serve,
       stop: stop.signal,
     });
     view.end();
@@ -201,7 +202,7 @@ async function runFile(
   } finally {
     view.end();
     interrupts.end();
-    await home.close();
+    await pipeline.close();
     // An endless standard input would keep the process alive.
     if (file === '-') process.stdin.destroy();
   }

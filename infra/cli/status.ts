@@ -4,13 +4,22 @@ import { outcomeCounts } from '../run/summary.ts';
 import type { Iteration } from '../../schemas/records.ts';
 import { RunError } from '../errors.ts';
 import { oneLine } from '../text.ts';
-import { examples, homeOption, jsonOption, pipelineOption } from './options.ts';
+import {
+  examples,
+  homeOption,
+  brokersOption,
+  registryOption,
+  configOption,
+  jsonOption,
+  pipelineOption,
+} from './options.ts';
 import { counted, jsonLine, print } from './output.ts';
 import { short } from './progress.ts';
 import { iterationsIn, standingOf, type Standing } from './standing.ts';
-import { homeFlag, runAgain, withView, type HomeFlags } from './view.ts';
+import { withView, type PipelineFlags } from './pipeline.ts';
+import { homeFlag, runAgain } from './view.ts';
 
-interface Flags extends HomeFlags {
+interface Flags extends PipelineFlags {
   readonly iteration: string;
   readonly json?: true;
 }
@@ -22,6 +31,9 @@ export const statusCommand = (): Command =>
       'Counts what a home holds, per iteration: outcomes, pairs, calls, tokens, what is waiting. It only reads, also while a run goes on.',
     )
     .addOption(homeOption())
+    .addOption(brokersOption())
+    .addOption(registryOption())
+    .addOption(configOption())
     .addOption(new Option('--iteration <id>', 'one iteration, or all').default('all'))
     .addOption(pipelineOption())
     .addOption(jsonOption())
@@ -33,8 +45,8 @@ export const statusCommand = (): Command =>
         'spar status --json | jq .',
       ),
     )
-    .action(async (flags: Flags) => {
-      await withView(flags, async (view) => {
+    .action(async (flags: Flags, command: Command) => {
+      await withView(flags, command, async (view) => {
         const opened = await iterationsIn(view);
         const wanted = opened.filter(({ id }) => [id, 'all'].includes(flags.iteration));
         if (wanted.length === 0) throw new RunError(noneText(opened, flags));

@@ -6,11 +6,21 @@ import { UsageError } from '../errors.ts';
 import type { HomeView } from '../home/home.ts';
 import type { Log, LogRecord } from '../log/log.ts';
 import { manyLines, oneLine } from '../text.ts';
-import { examples, homeOption, jsonOption, pipelineOption, wholeNumber } from './options.ts';
+import {
+  examples,
+  homeOption,
+  brokersOption,
+  registryOption,
+  configOption,
+  jsonOption,
+  pipelineOption,
+  wholeNumber,
+} from './options.ts';
 import { base64, jsonLine, print } from './output.ts';
-import { decodedOrBytes, withView, type HomeFlags } from './view.ts';
+import { withView, type PipelineFlags } from './pipeline.ts';
+import { decodedOrBytes } from './view.ts';
 
-interface Flags extends HomeFlags {
+interface Flags extends PipelineFlags {
   /** Milliseconds since 1970, or an end of the topic. */
   readonly from: number | 'earliest' | 'latest';
   readonly follow?: true;
@@ -33,6 +43,9 @@ ${topicList()}`,
     )
     .argument('<topic>', 'its short name')
     .addOption(homeOption())
+    .addOption(brokersOption())
+    .addOption(registryOption())
+    .addOption(configOption())
     .addOption(
       new Option('--from <where>', 'earliest, latest, or a time: ISO 8601 or milliseconds')
         .default('earliest')
@@ -58,12 +71,12 @@ ${topicList()}`,
         'spar tap search.nodes --from 2026-01-31T12:00:00Z --limit 10',
       ),
     )
-    .action(async (name: string, flags: Flags) => {
+    .action(async (name: string, flags: Flags, command: Command) => {
       const topic = topicOf(name);
       if (flags.json && flags.format === 'csv') {
         throw new UsageError('--json and --format csv exclude each other');
       }
-      await withView(flags, (view) => tap(view, topic, flags));
+      await withView(flags, command, (view) => tap(view, topic, flags));
     });
 
 async function tap(view: HomeView, topic: TopicInfo, flags: Flags): Promise<void> {

@@ -10,8 +10,18 @@ import type { HomeView } from '../home/home.ts';
 import { findIteration, settingsIn } from '../run/iteration.ts';
 import { iterationOf } from '../runtime/headers.ts';
 import { manyLines, oneLine } from '../text.ts';
-import { examples, homeOption, iterationOption, jsonOption, pipelineOption } from './options.ts';
+import {
+  examples,
+  homeOption,
+  brokersOption,
+  registryOption,
+  configOption,
+  iterationOption,
+  jsonOption,
+  pipelineOption,
+} from './options.ts';
 import { counted, indented, jsonLine, print } from './output.ts';
+import { withView, type PipelineFlags } from './pipeline.ts';
 import {
   decoded,
   homeFlag,
@@ -21,11 +31,9 @@ import {
   outcomeText,
   treeIds,
   votesText,
-  withView,
-  type HomeFlags,
 } from './view.ts';
 
-interface Flags extends HomeFlags {
+interface Flags extends PipelineFlags {
   readonly iteration: string;
   readonly full?: true;
   readonly json?: true;
@@ -40,6 +48,9 @@ the accepted path. Without ID it is the latest tree that was accepted.`,
     )
     .argument('[id]', 'of the tree (iteration/instruction/tree), or of an instruction')
     .addOption(homeOption())
+    .addOption(brokersOption())
+    .addOption(registryOption())
+    .addOption(configOption())
     .addOption(iterationOption())
     .option('--full', 'texts and critiques in full')
     .addOption(pipelineOption())
@@ -51,7 +62,7 @@ the accepted path. Without ID it is the latest tree that was accepted.`,
     .action(async (id: string | undefined, flags: Flags, command: Command) => {
       const iteration =
         command.getOptionValueSource('iteration') === 'cli' ? flags.iteration : null;
-      await withView(flags, async (view) => {
+      await withView(flags, command, async (view) => {
         const tree =
           id === undefined
             ? await treeAt(view, await latestAccepted(view, iteration, flags))

@@ -5,34 +5,27 @@ import type { Outcome } from '../../schemas/records.ts';
 import { nameOnLog, type Topic, type TopicInfo } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import type { RecordOrigin } from '../codec/serde.ts';
-import { viewHome, type HomeView } from '../home/home.ts';
+import type { HomeView } from '../home/home.ts';
 import { standardInputName } from '../input/source.ts';
 import type { Log, LogRecord } from '../log/log.ts';
 import { oneLine } from '../text.ts';
-import { systemTime } from '../time.ts';
+import type { PipelineFlags } from './pipeline.ts';
 
-/** What every command that looks at a home is told. */
-export interface HomeFlags {
-  readonly home: string;
-  readonly pipeline: string;
-}
-
-/** A home, opened for reading only: a run may be writing it. */
-export async function withView<Result>(
-  { home, pipeline }: HomeFlags,
-  use: (view: HomeView) => Promise<Result>,
-): Promise<Result> {
-  const view = await viewHome({ folder: home, pipeline, time: systemTime });
-  try {
-    return await use(view);
-  } finally {
-    await view.close();
-  }
-}
-
-/** How a command that is suggested names the same home. */
-export const homeFlag = ({ home }: Pick<HomeFlags, 'home'>): string =>
-  home === '.spar' ? '' : ` --home ${shellWord(home)}`;
+/** How a command that is suggested finds the same pipeline. */
+export const homeFlag = ({
+  home,
+  brokers,
+  registry,
+  config,
+}: Pick<PipelineFlags, 'home' | 'brokers' | 'registry' | 'config'>): string =>
+  [
+    ...(home === '.spar' ? [] : [['--home', home]]),
+    ...(brokers === undefined ? [] : [['--brokers', brokers]]),
+    ...(registry === undefined ? [] : [['--registry', registry]]),
+    ...(config === undefined ? [] : [['--config', config]]),
+  ]
+    .map(([flag = '', value = '']) => ` ${flag} ${shellWord(value)}`)
+    .join('');
 
 /** The command that reads a source on; all its other flags are the user's to know. */
 export const runAgain = (source: string): string =>
@@ -40,7 +33,7 @@ export const runAgain = (source: string): string =>
 
 /** Quoted where a shell would take it apart; what is printed can be copied. */
 export const shellWord = (text: string): string =>
-  /^[\w./~-]+$/.test(text) ? text : `'${oneLine(text, 1000).replaceAll("'", `'\\''`)}'`;
+  /^[\w./~:,-]+$/.test(text) ? text : `'${oneLine(text, 1000).replaceAll("'", `'\\''`)}'`;
 
 /** @throws PermanentError if the bytes are no such record */
 export const decoded = async <Row>(

@@ -97,7 +97,7 @@ async function runWorker(flags: Flags, config: Config): Promise<void> {
   const pipeline = await openPipeline(flags.home, config, cluster, logger);
   const stop = new AbortController();
   const interrupts = onInterrupt(stop, notice);
-  let last: WorkerProgress | null = null;
+  let last = null as WorkerProgress | null;
   const health =
     flags.healthPort === undefined
       ? null

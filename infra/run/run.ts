@@ -6,6 +6,7 @@ import { readInstructions, type InputOptions } from '../input/read.ts';
 import { openSeen } from '../input/seen.ts';
 import type { Source } from '../input/source.ts';
 import type { Logger } from '../logger.ts';
+import type { Gateway } from '../model/gateway.ts';
 import type { StageStatus } from '../runtime/runtime.ts';
 import type { Time } from '../time.ts';
 import { admit, type Admission } from './admit.ts';
@@ -34,6 +35,10 @@ export interface RunOptions {
   readonly progressMs: number;
   /** A sentence for the person in front of it: a bad line, or what an endpoint cannot do. */
   readonly notice: (message: string) => void;
+  /** Resolves when another process is no longer asking for a draw; null if none is known to be at it. */
+  readonly elsewhere?: (draw: string) => Promise<void> | null;
+  /** The models as this process asks them, for those who want to know what is under way. */
+  readonly gateway?: (gateway: Gateway) => void;
   /** Aborted to stop: intake ends, what is finished is committed, and the same command goes on later. */
   readonly stop: AbortSignal;
 }
@@ -77,6 +82,7 @@ export async function run(options: RunOptions): Promise<Summary> {
     },
   });
   const { lanes, ledger, runtime } = engine;
+  options.gateway?.(engine.gateway);
   const note = (state: 'unread' | 'read') =>
     noteSource(log, serde, pipeline, iteration, options.source.name, state);
   let noting: Promise<unknown> | null = null;

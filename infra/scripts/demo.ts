@@ -10,7 +10,9 @@ import { nameOnLog } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import { main } from '../cli/main.ts';
 import { indented, print } from '../cli/output.ts';
-import { decoded, newestFirst, withView } from '../cli/view.ts';
+import { viewHome } from '../home/home.ts';
+import { systemTime } from '../time.ts';
+import { decoded, newestFirst } from '../cli/view.ts';
 import { startSimulator } from '../simulator/server.ts';
 import type { SimulatorSettings } from '../simulator/settings.ts';
 import { manyLines } from '../text.ts';
@@ -92,11 +94,10 @@ async function spar(args: readonly string[]): Promise<void> {
  * good enough. Always the same one, whatever came in last.
  */
 async function instructive(): Promise<PreferencePair | null> {
-  const pairs = await withView({ home, pipeline }, (view) =>
-    Array.fromAsync(newestFirst(view.log, nameOnLog(pipeline, topics.pairs)), (record) =>
-      decoded(view, topics.pairs, record),
-    ),
-  );
+  const view = await viewHome({ folder: home, pipeline, time: systemTime });
+  const records = newestFirst(view.log, nameOnLog(pipeline, topics.pairs));
+  const pairs = await Array.fromAsync(records, (record) => decoded(view, topics.pairs, record));
+  await view.close();
   const [first] = pairs.toSorted(
     (one, other) =>
       Number(other.depth === 2) - Number(one.depth === 2) ||

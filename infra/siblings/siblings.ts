@@ -39,7 +39,7 @@ export interface Siblings {
    * Resolves when a draw that a sibling was asking for is no longer under way there: then the journal has it, or
    * nobody. Null if no sibling is known to be at it.
    */
-  awaited(draw: string): Promise<void> | null;
+  readonly awaited: (draw: string) => Promise<void> | null;
   close(): Promise<void>;
 }
 

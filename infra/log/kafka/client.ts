@@ -1,13 +1,10 @@
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
-import {
-  CompressionCodecs,
-  CompressionTypes,
-  Kafka,
-  logLevel,
+import kafkajs, {
   type Admin,
   type Consumer,
   type ConsumerConfig,
+  type Kafka,
   type LogEntry,
   type Producer,
   type SASLOptions,
@@ -16,6 +13,9 @@ import type { Logger } from '../../logger.ts';
 import { messageOf, oneLine } from '../../text.ts';
 import { isQuiet } from './quiet.ts';
 import type { KafkaSettings, SaslSettings, TlsSettings } from './settings.ts';
+
+// It is CommonJS, and Node finds only some of its names by itself.
+const { CompressionCodecs, CompressionTypes, logLevel } = kafkajs;
 
 /**
  * kafkajs as the adapter uses it. Reading goes through `cluster`, the client's own view of the brokers: kafkajs
@@ -28,7 +28,7 @@ export interface KafkaClient {
   /** For one call after another; `transactionalId` makes it fence off whoever had the same id before. */
   producer(transactionalId: string | null): Producer;
   cluster(): Cluster;
-  readonly compression: CompressionTypes;
+  readonly compression: (typeof compressions)[keyof typeof compressions];
 }
 
 /** What we use of kafkajs's inner cluster. */
@@ -125,7 +125,7 @@ CompressionCodecs[CompressionTypes.ZSTD] = () => ({
 
 export function openClient(settings: KafkaSettings, logger: Logger): KafkaClient {
   const { timeouts } = settings;
-  const kafka = new Kafka({
+  const kafka = new kafkajs.Kafka({
     brokers: [...settings.brokers],
     clientId: settings.clientId,
     connectionTimeout: timeouts.connectMs,

@@ -1,4 +1,4 @@
-import { AssignerProtocol, type Assigner, type Consumer, type PartitionAssigner } from 'kafkajs';
+import kafkajs, { type Assigner, type Consumer, type PartitionAssigner } from 'kafkajs';
 import type { Logger } from '../../logger.ts';
 import { messageOf, oneLine } from '../../text.ts';
 import type { Time } from '../../time.ts';
@@ -36,6 +36,7 @@ export interface Assignment {
   readonly alone: boolean;
 }
 
+const { AssignerProtocol } = kafkajs;
 const delayMsMax = 30_000;
 
 /**
