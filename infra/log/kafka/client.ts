@@ -1,9 +1,12 @@
+import { connect, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
 import kafkajs, {
   type Admin,
   type Consumer,
   type ConsumerConfig,
+  type ISocketFactory,
   type Kafka,
   type LogEntry,
   type Producer,
@@ -28,6 +31,8 @@ export interface KafkaClient {
   /** For one call after another; `transactionalId` makes it fence off whoever had the same id before. */
   producer(transactionalId: string | null): Producer;
   cluster(): Cluster;
+  /** Ends what is left: kafkajs forgets a connection when two requests open it at the same time. */
+  close(): void;
   readonly compression: (typeof compressions)[keyof typeof compressions];
 }
 
@@ -125,12 +130,14 @@ CompressionCodecs[CompressionTypes.ZSTD] = () => ({
 
 export function openClient(settings: KafkaSettings, logger: Logger): KafkaClient {
   const { timeouts } = settings;
+  const sockets = new Set<Socket>();
   const kafka = new kafkajs.Kafka({
     brokers: [...settings.brokers],
     clientId: settings.clientId,
     connectionTimeout: timeouts.connectMs,
     authenticationTimeout: timeouts.connectMs,
     requestTimeout: timeouts.requestMs,
+    socketFactory: trackedSockets(sockets),
     ...(settings.tls && { ssl: tlsOf(settings.tls) }),
     ...(settings.sasl && { sasl: saslOf(settings.sasl) }),
     retry: { initialRetryTime: 100, maxRetryTime: 2000, retries: 8 },
@@ -171,8 +178,27 @@ export function openClient(settings: KafkaSettings, logger: Logger): KafkaClient
         retry: { initialRetryTime: 5, factor: 0, retries: 50, maxRetryTime: 1000 },
       }),
     cluster: () => innerCluster(kafka),
+    close() {
+      for (const socket of sockets) socket.destroy();
+    },
   };
 }
+
+const keepAliveMs = 60_000;
+
+const trackedSockets =
+  (sockets: Set<Socket>): ISocketFactory =>
+  ({ host, port, ssl, onConnect }) => {
+    // Names go into the handshake, addresses must not.
+    const named = isIP(host) === 0 ? { servername: host } : {};
+    const socket = ssl
+      ? connectTls({ host, port, ...named, ...ssl }, onConnect)
+      : connect({ host, port }, onConnect);
+    socket.setKeepAlive(true, keepAliveMs);
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    return socket;
+  };
 
 const tlsOf = ({ ca, cert, key }: TlsSettings) => ({
   ...(ca !== null && { ca: [ca] }),

@@ -59,6 +59,7 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
     partitions = await partitionsOfAll(options.topics, (topic) => reader.partitionsOf(topic));
   } catch (error) {
     await reader.close();
+    client.close();
     throw error;
   }
   if (tablesFolder !== null) mkdirSync(tablesFolder, { recursive: true });
@@ -231,6 +232,7 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
       await poller.close();
       await reader.close();
       await connecting.then(() => admin.disconnect()).catch(() => undefined);
+      client.close();
       for (const table of tables.values()) table.close();
       for (const end of ended) if (end.status === 'rejected') throw end.reason;
     },

@@ -44,6 +44,8 @@ export function createReader(client: KafkaClient, time: Time): Reader {
   const access = createAccess(cluster, client, time);
   /** Records beyond what a caller wanted, by topic and partition: fetches end where batches do. */
   const ahead = new Map<string, Ahead>();
+  /** The last fetch at each broker, done or not. */
+  const turns = new WeakMap<Broker, Promise<unknown>>();
 
   async function fetch(
     topic: string,
@@ -53,12 +55,32 @@ export function createReader(client: KafkaClient, time: Time): Reader {
   ): Promise<Fetched> {
     return access.run(`reading ${topic}`, [topic], async () => {
       const broker = await access.leaderOf(topic, partition);
-      for (let at = from; ; at++) {
-        const fetched = await fetchOne(broker, topic, partition, at, maxBytes);
-        // A batch that compaction has emptied comes as nothing at all, as the end does; the end has nothing behind it.
-        if (fetched.next > at || fetched.stable <= at || at - from >= emptyMax) return fetched;
-      }
+      return inTurn(broker, () => fetchFrom(broker, topic, partition, from, maxBytes));
     });
+  }
+
+  /** A broker answers one fetch of a connection after the other anyway; and kafkajs opens one for each that begins. */
+  function inTurn<Result>(broker: Broker, work: () => Promise<Result>): Promise<Result> {
+    const mine = (turns.get(broker) ?? Promise.resolve()).then(work);
+    turns.set(
+      broker,
+      mine.catch(() => undefined),
+    );
+    return mine;
+  }
+
+  async function fetchFrom(
+    broker: Broker,
+    topic: string,
+    partition: number,
+    from: number,
+    maxBytes: number,
+  ): Promise<Fetched> {
+    for (let at = from; ; at++) {
+      const fetched = await fetchOne(broker, topic, partition, at, maxBytes);
+      // A batch that compaction has emptied comes as nothing at all, as the end does; the end has nothing behind it.
+      if (fetched.next > at || fetched.stable <= at || at - from >= emptyMax) return fetched;
+    }
   }
 
   async function fetchOne(
