@@ -3,6 +3,7 @@ import { dataflow } from '../../topology/dataflow.ts';
 import { firstSteps, groupOf, nameOnLog } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import type { HomeView } from '../home/home.ts';
+import type { GroupMember } from '../log/log.ts';
 import { scan } from '../log/scan.ts';
 import { findIteration } from '../run/iteration.ts';
 import { countsOf, type Counts } from '../run/summary.ts';
@@ -16,8 +17,8 @@ export interface Standing {
   readonly iteration: string;
   readonly tally: Tally;
   readonly counts: Counts;
-  /** Per stage, in the order in which records travel: records of this iteration that it has not finished. */
-  readonly stages: readonly { readonly stage: string; readonly waiting: number }[];
+  /** In the order in which records travel. */
+  readonly stages: readonly StageStanding[];
   /** Accepted refinements by their depth. */
   readonly depths: Readonly<Record<number, number>>;
   /** Sources that were not read to their end: instructions of theirs may be missing. */
@@ -26,9 +27,32 @@ export interface Standing {
   readonly complete: boolean;
 }
 
+export interface StageStanding {
+  readonly stage: string;
+  /** Records of this iteration that it has not finished. */
+  readonly waiting: number;
+  readonly partitions: readonly PartitionStanding[];
+  readonly members: readonly GroupMember[];
+}
+
+/** Where a stage stands in one partition, over all iterations. */
+export interface PartitionStanding {
+  readonly partition: number;
+  /** Everything below is finished. */
+  readonly position: number;
+  readonly end: number;
+  /** Offsets from the position to the end, less those that are finished out of order. */
+  readonly lag: number;
+  /** Of these, the ones before the last that is finished: they were begun, as far as commits show. */
+  readonly inFlight: number;
+  /** Who works on it; null if nobody does, or the log does not know. */
+  readonly member: string | null;
+}
+
 export async function standingOf(view: HomeView, iteration: string): Promise<Standing> {
-  const tally = await createTallyReader(view.log, view.serde, view.pipeline, iteration).refresh();
-  const stages = await waitingOf(view, iteration);
+  const reader = createTallyReader(view.log, view.serde, view.pipeline, iteration);
+  const tally = await reader.refresh().finally(() => reader.close());
+  const stages = await stagesOf(view, iteration);
   const manifest = await findIteration(view.log, view.serde, view.pipeline, iteration);
   const unreadSources = manifest?.unread_sources ?? [];
   return {
@@ -60,29 +84,44 @@ export async function iterationsIn(view: HomeView): Promise<readonly Iteration[]
  * The first stage reads each instruction for one iteration only, so records of others do not wait for it, however
  * many there are.
  */
-async function waitingOf(
+async function stagesOf(
   { log, pipeline }: HomeView,
   iteration: string,
-): Promise<Standing['stages']> {
+): Promise<readonly StageStanding[]> {
   const firsts = firstSteps(dataflow);
-  const stages: { stage: string; waiting: number }[] = [];
+  const stages: StageStanding[] = [];
   for (const [stage, { from }] of Object.entries(dataflow)) {
     const group = groupOf(pipeline, stage, firsts.has(stage) ? iteration : null);
     const topic = nameOnLog(pipeline, from);
+    const members = await log.members(group);
+    const ends = new Map((await log.ends(topic)).map((end) => [end.partition, end]));
+    const partitions: PartitionStanding[] = [];
     let waiting = 0;
     for (const { partition, position, metadata } of await log.committed(group, topic)) {
       const window = new Window(position, metadata);
+      const { earliest = 0, latest = 0 } = ends.get(partition) ?? {};
+      const from = Math.max(earliest, window.low);
+      const done = window.doneFrom(from);
+      partitions.push({
+        partition,
+        position,
+        end: latest,
+        lag: Math.max(0, latest - from - done),
+        inFlight: Math.max(0, window.reach - from - done),
+        member: members.find(({ partitions: theirs }) => theirs.includes(partition))?.id ?? null,
+      });
       for (let next = position; ;) {
         const records = await log.read(topic, partition, next, page);
         const last = records.at(-1);
         if (!last) break;
         waiting += records.filter(
-          (record) => iterationOf(record) === iteration && !window.isDone(record.offset),
+          (record) =>
+            (iterationOf(record) ?? iteration) === iteration && !window.isDone(record.offset),
         ).length;
         next = last.offset + 1;
       }
     }
-    stages.push({ stage, waiting });
+    stages.push({ stage, waiting, partitions, members });
   }
   return stages;
 }

@@ -21,6 +21,7 @@ import { homeFlag, runAgain } from './view.ts';
 
 interface Flags extends PipelineFlags {
   readonly iteration: string;
+  readonly partitions?: true;
   readonly json?: true;
 }
 
@@ -35,6 +36,7 @@ export const statusCommand = (): Command =>
     .addOption(registryOption())
     .addOption(configOption())
     .addOption(new Option('--iteration <id>', 'one iteration, or all').default('all'))
+    .option('--partitions', 'where each stage stands in each partition, and who works on it')
     .addOption(pipelineOption())
     .addOption(jsonOption())
     .addHelpText(
@@ -88,6 +90,7 @@ function statusJson({ mode, seed, rules }: Iteration, standing: Standing): objec
     acceptedByDepth: depths,
     stages,
     ...counts,
+    spentOnEnded: tally.spend,
   };
 }
 
@@ -100,7 +103,7 @@ function acceptanceRate({ tally: { outcomes } }: Standing): number | null {
 function statusText({ mode }: Iteration, standing: Standing, flags: Flags): string {
   const { iteration, tally, counts, stages, depths, unreadSources, complete } = standing;
   const { admitted, outcomes, deadLetters } = tally;
-  const { modelCalls, generations, tokens, cost, retries } = counts;
+  const { retries } = counts;
   const rate = acceptanceRate(standing);
   const byDepth = Object.entries(depths).map(([depth, trees]) => `${trees} at depth ${depth}`);
   const waiting = stages.filter((stage) => stage.waiting > 0);
@@ -134,26 +137,77 @@ function statusText({ mode }: Iteration, standing: Standing, flags: Flags): stri
         ? 'nothing'
         : waiting.map((stage) => `${stage.waiting} for ${stage.stage}`).join(', '),
     ),
-    row(
-      'asked',
-      `${short(total(modelCalls))} calls for ${short(total(generations))} texts: ` +
-        Object.entries(modelCalls)
-          .map(([purpose, calls]) => `${short(calls)} ${purpose}`)
-          .join(', '),
-    ),
-    row(
-      'tokens',
-      `${short(tokens.prompt)} prompt, ${short(tokens.completion)} generated` +
-        (tokens.estimatedCalls > 0 ? `, of ${short(tokens.estimatedCalls)} calls estimated` : '') +
-        (cost === null ? '' : `; cost ${cost.toFixed(2)}`),
-    ),
+    ...askedRows(standing).map(([name, text]) => row(name, text)),
     ...(retried.length === 0
       ? []
       : [row('retries', retried.map(([cause, times]) => `${times} × ${cause}`).join(', '))]),
     ...(deadLetters === 0 ? [] : [row('dead letters', pc.red(String(deadLetters)))]),
+    ...(stages.some(({ members }) => members.length > 0) || flags.partitions === true
+      ? stageRows(stages, flags.partitions === true)
+      : []),
     ...nextSteps(standing, flags).map((step, index) => row(index === 0 ? 'next' : '', step)),
     '',
   ].join('\n');
+}
+
+/** As the journals of this machine have it; where it has none, as far as outcomes tell. */
+function askedRows({ counts, tally }: Standing): readonly (readonly [string, string])[] {
+  const { modelCalls, generations, tokens, cost } = counts;
+  const calls = total(modelCalls);
+  const tokensText = (prompt: number, generated: number, price: number | null) =>
+    `${short(prompt)} prompt, ${short(generated)} generated` +
+    (price === null ? '' : `; cost ${price.toFixed(2)}`);
+  if (calls === 0 && tally.spend.calls > 0) {
+    const { spend } = tally;
+    return [
+      [
+        'asked',
+        `${short(spend.calls)} calls for ${short(spend.generations)} texts, for what has ended`,
+      ],
+      ['tokens', tokensText(spend.prompt_tokens, spend.completion_tokens, spend.cost)],
+    ];
+  }
+  return [
+    [
+      'asked',
+      `${short(calls)} calls for ${short(total(generations))} texts: ` +
+        Object.entries(modelCalls)
+          .map(([purpose, count]) => `${short(count)} ${purpose}`)
+          .join(', '),
+    ],
+    [
+      'tokens',
+      tokensText(tokens.prompt, tokens.completion, cost) +
+        (tokens.estimatedCalls > 0 ? `, of ${short(tokens.estimatedCalls)} calls estimated` : ''),
+    ],
+  ];
+}
+
+/** Where the stages stand, and who works for them. */
+function stageRows(stages: Standing['stages'], byPartition: boolean): readonly string[] {
+  const cells = (texts: readonly string[]) =>
+    `  ${texts.map((text, index) => (index === 0 ? text.padEnd(14) : text.padStart(11))).join('')}`;
+  const sum = (stage: Standing['stages'][number], name: 'lag' | 'inFlight') =>
+    stage.partitions.reduce((all, partition) => all + partition[name], 0);
+  return [
+    pc.dim(cells(['stage', 'lag', 'in flight', 'members'])),
+    ...stages.flatMap((stage) => [
+      cells([
+        stage.stage,
+        String(sum(stage, 'lag')),
+        String(sum(stage, 'inFlight')),
+        String(stage.members.length),
+      ]),
+      ...(byPartition
+        ? stage.partitions.map(({ partition, position, end, lag, inFlight, member }) =>
+            pc.dim(
+              `${cells([`  ${partition}`, String(lag), String(inFlight)])}  ${position} of ${end}` +
+                (member === null ? '' : `  ${oneLine(member, 80)}`),
+            ),
+          )
+        : []),
+    ]),
+  ];
 }
 
 const total = (counts: Readonly<Record<string, number>>): number =>

@@ -206,6 +206,7 @@ export function createEmbeddedLog(
       later(() =>
         all.map((partition) => ({ partition, ...store.committed(group, topic, partition) })),
       ),
+    members: () => Promise.resolve([]),
     offsetAt: (topic, partition, timestamp) =>
       later(() => store.offsetAt(topic, partition, timestamp)),
     latest: (topic, key, partition) => later(() => store.latest(topic, key, partition ?? null)),

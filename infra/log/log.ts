@@ -30,6 +30,9 @@ export interface Log {
   /** Where a group stands, per partition; position 0 and empty metadata if it never committed. */
   committed(group: string, topic: string): Promise<readonly Committed[]>;
 
+  /** Who works for a group, as the log knows it; nobody, where only the process itself knows. */
+  members(group: string): Promise<readonly GroupMember[]>;
+
   /** The first offset whose record was appended at `timestamp` (ms) or later; the end if there is none. */
   offsetAt(topic: string, partition: number, timestamp: number): Promise<number>;
 
@@ -85,6 +88,14 @@ export interface Committed {
   readonly partition: number;
   readonly position: number;
   readonly metadata: string;
+}
+
+export interface GroupMember {
+  /** As the log calls it. */
+  readonly id: string;
+  /** Where it is. */
+  readonly host: string;
+  readonly partitions: readonly number[];
 }
 
 /**

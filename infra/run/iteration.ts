@@ -79,16 +79,20 @@ export async function noteSource(
   source: string,
   state: 'unread' | 'read',
 ): Promise<readonly string[]> {
-  const manifest = await findIteration(log, serde, pipeline, iteration);
-  if (!manifest) return [];
-  const before = manifest.unread_sources;
-  const others = before.filter((name) => name !== source);
-  const now = state === 'unread' ? [...others, source] : others;
-  if (now.length !== before.length) {
+  for (let tries = 1; ; tries++) {
+    const manifest = await findIteration(log, serde, pipeline, iteration);
+    if (!manifest) return [];
+    const before = manifest.unread_sources;
+    const others = before.filter((name) => name !== source);
+    const now = state === 'unread' ? [...others, source] : others;
+    // On a shared log somebody else may write its own mark over ours; then ours is written again.
+    if (now.length === before.length || tries > notesMax) return now;
     await publish(log, serde, { ...manifest, unread_sources: now });
   }
-  return now;
 }
+
+/** More than that many processes do not begin a source at the same moment. */
+const notesMax = 20;
 
 /** The topic keeps the latest manifest of each iteration. */
 async function publish(log: Log, serde: Serde, manifest: Iteration): Promise<void> {

@@ -156,12 +156,13 @@ export async function run(options: RunOptions): Promise<Summary> {
   }
   await report();
   const manifest = await findIteration(log, serde, pipeline, iteration);
-  return summaryOf(
-    await tallies.refresh(),
-    { total: ledger.total(iteration), thisRun: ledger.thisRun },
-    admission,
-    { complete, unreadSources: manifest?.unread_sources ?? [], seconds: seconds() },
-  );
+  const tally = await tallies.refresh();
+  tallies.close();
+  return summaryOf(tally, { total: ledger.total(iteration), thisRun: ledger.thisRun }, admission, {
+    complete,
+    unreadSources: manifest?.unread_sources ?? [],
+    seconds: seconds(),
+  });
 }
 
 async function admitAll(

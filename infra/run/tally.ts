@@ -1,8 +1,11 @@
+import { PermanentError } from '../../processors/processor.ts';
 import { fullId } from '../../processors/rules/ids.ts';
-import type { Outcome } from '../../schemas/records.ts';
+import { addSpend, noSpend, spendOf } from '../../processors/rules/spend.ts';
+import type { Instruction, Outcome, Spend } from '../../schemas/records.ts';
 import { nameOnLog } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import type { Serde } from '../codec/serde.ts';
+import { openSeen, type Seen } from '../input/seen.ts';
 import type { Log, LogRecord } from '../log/log.ts';
 import { iterationOf } from '../runtime/headers.ts';
 
@@ -13,11 +16,14 @@ export interface Tally {
   /** Instructions that ended: without a tree, or with all of their trees. */
   readonly ended: number;
   readonly deadLetters: number;
+  /** What was spent on all that has ended. */
+  readonly spend: Spend;
 }
 
 export interface TallyReader {
   /** Reads on from where it was and returns how things stand now. */
   refresh(): Promise<Tally>;
+  close(): void;
 }
 
 const page = { records: 1000, bytes: 8 * 1024 * 1024 };
@@ -42,10 +48,27 @@ export function createTallyReader(
   let admitted = 0;
   let ended = 0;
   let deadLetters = 0;
+  let spend = noSpend;
+  /** Ids of instructions that name no iteration: who writes those may write one twice. */
+  let unnamed: Seen | null = null;
+
+  const admit = async (record: LogRecord): Promise<void> => {
+    const { headers } = record;
+    // A retried dead letter, or a record that was moved to the tail, was admitted before.
+    if (headers['revision'] !== undefined || headers['moved'] !== undefined) return;
+    if (iterationOf(record) === iteration) {
+      admitted++;
+      return;
+    }
+    const id = await idIn(record, serde);
+    unnamed ??= openSeen();
+    if (id !== null && unnamed.add(id, record.offset, '') === null) admitted++;
+  };
 
   const count = async (record: LogRecord): Promise<void> => {
     const outcome = (await serde.decode(topics.outcomes.schema, record.value)) as Outcome;
     outcomes[outcome.outcome]++;
+    spend = addSpend(spend, spendOf(outcome));
     // An instruction with k trees has ended when k outcomes are there: each is one k-th of it.
     ended += outcome.trees > 1 ? 1 / outcome.trees : 1;
     if (outcome.revision === 0) return;
@@ -55,16 +78,14 @@ export function createTallyReader(
       if (!before) continue;
       if (id !== outcome.id) superseded.add(id);
       outcomes[before.outcome]--;
+      spend = lessSpend(spend, spendOf(before));
       ended -= before.trees > 1 ? 1 / before.trees : 1;
     }
   };
   const follow = [
-    follower(log, nameOnLog(pipeline, topics.instructions), iteration, ({ headers }) => {
-      // A retried dead letter, or a record that was moved to the tail, was admitted before.
-      if (headers['revision'] === undefined && headers['moved'] === undefined) admitted++;
-    }),
-    follower(log, nameOnLog(pipeline, topics.outcomes), iteration, count),
-    follower(log, nameOnLog(pipeline, topics.deadLetters), iteration, () => {
+    follower(log, nameOnLog(pipeline, topics.instructions), [iteration, null], admit),
+    follower(log, nameOnLog(pipeline, topics.outcomes), [iteration], count),
+    follower(log, nameOnLog(pipeline, topics.deadLetters), [iteration], () => {
       deadLetters++;
     }),
   ];
@@ -76,10 +97,33 @@ export function createTallyReader(
         outcomes: { ...outcomes },
         ended: Math.round(ended * 1e6) / 1e6,
         deadLetters,
+        spend,
       };
     },
+    close: () => unnamed?.close(),
   };
 }
+
+/** Null for one that nobody can tell: it will have no outcome either. */
+async function idIn(record: LogRecord, serde: Serde): Promise<string | null> {
+  try {
+    const { schema } = topics.instructions;
+    return ((await serde.decode(schema, record.value, record)) as Instruction).id;
+  } catch (error) {
+    if (error instanceof PermanentError) return record.key;
+    throw error;
+  }
+}
+
+/** What is left of a sum when one of its parts no longer counts. */
+const lessSpend = (sum: Spend, part: Spend): Spend => ({
+  calls: sum.calls - part.calls,
+  generations: sum.generations - part.generations,
+  prompt_tokens: sum.prompt_tokens - part.prompt_tokens,
+  completion_tokens: sum.completion_tokens - part.completion_tokens,
+  tokens_estimated: sum.tokens_estimated,
+  cost: sum.cost === null ? null : sum.cost - (part.cost ?? 0),
+});
 
 /** An instruction that failed before it had trees may have some once it is retried. */
 const replacedBy = ({ id, iteration, instruction_id, tree }: Outcome): readonly string[] =>
@@ -101,7 +145,7 @@ async function previousOf(
 function follower(
   log: Log,
   topic: string,
-  iteration: string,
+  iterations: readonly (string | null)[],
   count: (record: LogRecord) => void | Promise<void>,
 ): () => Promise<void> {
   const positions = Array.from({ length: log.partitions }, () => 0);
@@ -109,7 +153,9 @@ function follower(
     for (let partition = 0; partition < log.partitions; partition++) {
       for (;;) {
         const records = await log.read(topic, partition, positions[partition] ?? 0, page);
-        for (const record of records) if (iterationOf(record) === iteration) await count(record);
+        for (const record of records) {
+          if (iterations.includes(iterationOf(record))) await count(record);
+        }
         const last = records.at(-1);
         if (!last) break;
         positions[partition] = last.offset + 1;

@@ -47,6 +47,13 @@ export class Window {
     return offset < this.#low || this.#done.has(offset);
   }
 
+  /** Behind the last offset that is done. */
+  get reach(): number {
+    let reach = this.#low;
+    for (const done of this.#done) reach = Math.max(reach, done + 1);
+    return reach;
+  }
+
   /** How many offsets from this one on are done, those below `low` left out. */
   doneFrom(offset: number): number {
     let count = 0;

@@ -4,6 +4,7 @@ import type { Home } from '../../infra/home/home.ts';
 import { countsOf, summaryOf } from '../../infra/run/summary.ts';
 import { createTallyReader } from '../../infra/run/tally.ts';
 import { fullId } from '../../processors/rules/ids.ts';
+import { noSpend } from '../../processors/rules/spend.ts';
 import type { Outcome } from '../../schemas/records.ts';
 import { topics } from '../../topology/topics.ts';
 import { append, numbered, outcome } from '../runtime/support.ts';
@@ -36,6 +37,37 @@ const treeOf = (id: string, tree: number, trees: number, change: Partial<Outcome
 
 const failed = (id: string, change: Partial<Outcome> = {}) =>
   outcome(id, { outcome: 'failed', cause: 'attempts', ...change });
+
+describe('instructions that name no iteration', () => {
+  const foreign = (id: string, key: string | null = null) => ({
+    topic: 'spar.instructions',
+    partition: 0,
+    key,
+    headers: {},
+    value: Buffer.from(JSON.stringify({ id, prompt: id })),
+  });
+
+  test('are those of every iteration, each once however often it was written', async () => {
+    const home = await memoryHome();
+    const readers = [readerOf(home, '1'), readerOf(home, '2')];
+    await append(home, numbered(2), { iteration: '1' });
+    await home.log.append([foreign('a'), foreign('b', 'x'), foreign('a', 'y')]);
+    expect(await readers[0]?.refresh()).toMatchObject({ admitted: 4 });
+    await home.log.append([foreign('b'), foreign('c')]);
+    expect(await readers[0]?.refresh()).toMatchObject({ admitted: 5 });
+    expect(await readers[1]?.refresh()).toMatchObject({ admitted: 3 });
+    for (const reader of readers) reader.close();
+  });
+
+  test('count by their key where they cannot be read, and not at all where nobody can tell whose they were', async () => {
+    const home = await memoryHome();
+    const reader = readerOf(home);
+    const broken = { ...foreign(''), value: Buffer.from('?') };
+    await home.log.append([broken, { ...broken, key: 'known' }]);
+    expect(await reader.refresh()).toMatchObject({ admitted: 1 });
+    reader.close();
+  });
+});
 
 describe('how an iteration stands', () => {
   test('is counted from its own topics, as they grow, each record once', async () => {
@@ -210,6 +242,7 @@ describe('the summary', () => {
       ended: 6,
       deadLetters: 1,
       outcomes: { 'all-passed': 1, undecided: 1, paired: 2, exhausted: 1, failed: 1, stopped: 0 },
+      spend: noSpend,
     };
     const summary = summaryOf(
       tally,

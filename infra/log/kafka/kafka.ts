@@ -3,10 +3,11 @@ import type { Logger } from '../../logger.ts';
 import { Unavailable } from '../../errors.ts';
 import type { Time } from '../../time.ts';
 import type { LogTopic } from '../embedded.ts';
-import type { Committed, Log, LogRecord, NewRecord, Subscriber } from '../log.ts';
+import type { Committed, GroupMember, Log, LogRecord, NewRecord, Subscriber } from '../log.ts';
 import { createAppender } from './appender.ts';
 import { openClient } from './client.ts';
 import { explained } from './failures.ts';
+import { assignedIn } from './membership.ts';
 import { createPoller } from './poller.ts';
 import { quietTimers } from './quiet.ts';
 import { createReader } from './reader.ts';
@@ -156,9 +157,24 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
     }
   }
 
+  async function members(group: string): Promise<readonly GroupMember[]> {
+    try {
+      await connecting;
+      const { groups } = await admin.describeGroups([group]);
+      return (groups[0]?.members ?? []).map(({ memberId, clientHost, memberAssignment }) => ({
+        id: memberId,
+        host: clientHost.replace(/^\//, ''),
+        partitions: assignedIn(memberAssignment),
+      }));
+    } catch (error) {
+      throw explained(error, `asking who works for ${group}`, settings.brokers);
+    }
+  }
+
   const log: KafkaLog = {
     partitions,
     clusterId,
+    members,
 
     async append(records) {
       checked(records);

@@ -189,6 +189,15 @@ const stickyAssigner = (
   },
 });
 
+/** The partitions that a member was assigned, of the one topic that its group reads. */
+export function assignedIn(assignment: Buffer): readonly number[] {
+  const decoded =
+    assignment.length === 0 ? null : AssignerProtocol.MemberAssignment.decode(assignment);
+  return Object.values(decoded?.assignment ?? {})
+    .flat()
+    .sort((one, other) => one - other);
+}
+
 function heldIn(metadata: Buffer): readonly number[] {
   const decoded = AssignerProtocol.MemberMetadata.decode(metadata);
   try {
