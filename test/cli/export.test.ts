@@ -5,6 +5,7 @@ import { noteSource } from '../../infra/run/iteration.ts';
 import { writeExports } from '../../infra/run/write-exports.ts';
 import { topics } from '../../topology/topics.ts';
 import { configOf } from '../run/support.ts';
+import { outcome } from '../runtime/support.ts';
 import { folder, home, instruction, put, smallHome, spar } from './support.ts';
 
 const manifestIn = async (at: string): Promise<Readonly<Record<string, unknown>>> =>
@@ -55,6 +56,28 @@ test('a source that was not read to its end makes it a part, although all that w
   await again.close();
   await spar('export', '--home', at, '--out', out);
   expect(await readdir(out)).toEqual(['llamafactory', 'manifest.json', 'trl']);
+});
+
+test('with --follow the files are written again once more has ended, until interrupted', async () => {
+  const { at, out } = await homeAndOut();
+  const writing = await home(at);
+  const running = spar('export', '--home', at, '--out', out, '--follow', '--every', '1', '--json');
+  await expect.poll(() => readdir(out).catch(() => [])).toContain('manifest.json');
+  await put(writing, topics.instructions, instruction('emu'));
+  await put(writing, topics.outcomes, {
+    ...outcome('emu', { outcome: 'all-passed' }),
+    iteration: '1',
+  });
+  // The first stage has not read the instruction, so what there is now is a part.
+  await expect.poll(() => readdir(out), { timeout: 10_000 }).toContain('partial');
+  process.emit('SIGINT');
+  const ran = await running;
+  const reports = ran.out
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as object);
+  expect(reports).toMatchObject([{ complete: true }, { complete: false }]);
+  await writing.close();
 });
 
 test('format and config decide what is written', async () => {
