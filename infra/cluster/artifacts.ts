@@ -64,21 +64,26 @@ export async function ensure(
   artifact: Artifact,
   cache: string,
   progress: Progress,
+  lock: Lock = readLock(),
 ): Promise<string> {
   const folder = join(cache, artifact.folder);
   if (!existsSync(folder)) {
     await fetchInto(artifact, cache, progress, async (fetched) => {
       // What came over the network is verified before it gets the name under which it would be run.
-      complainAbout(artifact, folder, await sumsOf(fetched));
+      verify(artifact, lock, fetched, await sumsOf(fetched), fetchedRemedy);
     });
   }
-  complainAbout(artifact, folder, await sumsOf(folder));
+  const remedy = `delete ${folder} and start again, which fetches it anew`;
+  verify(artifact, lock, folder, await sumsOf(folder), remedy);
   return folder;
 }
 
+const fetchedRemedy =
+  "delete that file in Maven's local repository and start again. If it stays so, somebody changed what the repository serves: do not run it";
+
 /** Fetches everything anew, and writes the lock from what came. */
 export async function rewriteLock(cache: string, progress: Progress): Promise<void> {
-  const written: Record<string, Sums> = {};
+  const written: Record<string, Lock[string]> = {};
   for (const artifact of [kafka, registry]) {
     await rm(join(cache, artifact.folder), { recursive: true, force: true });
     await fetchInto(artifact, cache, progress, async (fetched) => {
@@ -90,20 +95,27 @@ export async function rewriteLock(cache: string, progress: Progress): Promise<vo
 
 const lockFile = join(import.meta.dirname, 'artifacts.lock.json');
 
-/** SHA-256 in hex by path within the artifact's folder. */
+/** SHA-256 in hex, by artifact's folder and path within. */
+export type Lock = Readonly<Record<string, Sums>>;
 type Sums = Readonly<Record<string, string>>;
 
+// This file writes it.
+const readLock = (): Lock => JSON.parse(readFileSync(lockFile, 'utf8')) as Lock;
+
 /** @throws UsageError that names the first file that is not what the lock says */
-function complainAbout({ name, folder }: Artifact, place: string, found: Sums): void {
-  // This file writes it.
-  const lock = JSON.parse(readFileSync(lockFile, 'utf8')) as Readonly<Record<string, Sums>>;
+function verify(
+  { name, folder }: Artifact,
+  lock: Lock,
+  place: string,
+  found: Sums,
+  remedy: string,
+): void {
   const locked = lock[folder];
   if (!locked) {
     throw new UsageError(
       `${lockFile} does not know ${name}: npm run kafka:up -- --rewrite-lock writes it`,
     );
   }
-  const remedy = `delete ${place} and start again, which fetches it anew. If it stays so, someone changed what the repository serves: do not run it`;
   for (const [path, sum] of Object.entries(locked)) {
     if (found[path] === undefined) {
       throw new UsageError(`${name} lacks ${join(place, path)}: ${remedy}`);

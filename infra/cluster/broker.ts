@@ -2,17 +2,27 @@ import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { Kafka, logLevel } from 'kafkajs';
 import { cacheFolder, ensure, kafka, type Progress } from './artifacts.ts';
 import { findJava } from './java.ts';
 import { claimPort, host } from './ports.ts';
-import { placeAt, startService, type Service } from './service.ts';
+import {
+  adminIn,
+  certificatesIn,
+  checkUser,
+  scramArguments,
+  securityProperties,
+  type Certificates,
+  type User,
+} from './security.ts';
+import { startIn, startService, tellingLines, type Service } from './service.ts';
 
 /** A real Kafka broker of one node, which is its own controller. */
 export interface Broker extends Service {
   /** `host:port`, what clients are given; stays the same over a restart. */
   readonly brokers: string;
+  /** Null for one that takes everybody. */
+  readonly security: (Certificates & { readonly admin: User }) | null;
 }
 
 export interface BrokerOptions {
@@ -22,6 +32,11 @@ export interface BrokerOptions {
   readonly port?: number;
   /** For the broker's own talk with its controller; 0, the default, picks a free one. */
   readonly controllerPort?: number;
+  /**
+   * TLS, SASL and ACLs: these users may come in, and do what ACLs allow them. `security` of the broker then has the
+   * super user, who may make ACLs.
+   */
+  readonly users?: readonly User[];
   /** Lines of `server.properties` that come last, and so win. */
   readonly properties?: Readonly<Record<string, string>>;
   /** Where fetched files are kept. */
@@ -37,34 +52,62 @@ export interface BrokerOptions {
  * @throws Error with the end of its log if it does not come up
  */
 export async function startBroker(options: BrokerOptions = {}): Promise<Broker> {
+  const users = options.users ?? [];
+  for (const user of users) checkUser(user);
   const [java, jars] = await Promise.all([
     findJava(),
     ensure(kafka, options.cache ?? cacheFolder(), options.progress ?? (() => undefined)),
   ]);
+  const classPath = ['-cp', join(jars, '*')];
   const port = await claimPort(options.port ?? 0, 'the broker');
   const controllerPort = await claimPort(options.controllerPort ?? 0, "the broker's controller");
-  const place = placeAt(options.folder);
-  const classPath = ['-cp', join(jars, '*')];
-  const config = join(place.folder, 'server.properties');
-  const data = join(place.folder, 'data');
-  writeFileSync(
-    config,
-    propertiesText({ ...properties(port, controllerPort, data), ...options.properties }),
-  );
-  if (!existsSync(join(data, 'meta.properties'))) {
-    const format = ['kafka.tools.StorageTool', 'format', '-t', newId(), '-c', config];
-    await promisify(execFile)(java, [...quickStart, ...classPath, ...format]);
-  }
-  const clusterId = idIn(join(data, 'meta.properties'));
-  const brokers = `${host}:${port}`;
-  const service = await startService({
-    name: 'the broker',
-    java,
-    args: ['-Xmx512m', ...logging, ...classPath, 'kafka.Kafka', config],
-    place,
-    ready: () => answers(brokers, clusterId),
+  return startIn(options.folder, async (place) => {
+    const security = options.users ? await securityIn(place.folder) : null;
+    const config = join(place.folder, 'server.properties');
+    const data = join(place.folder, 'data');
+    const lines = {
+      ...properties(port, controllerPort, data),
+      ...(security && securityProperties(users, security)),
+      ...options.properties,
+    };
+    writeFileSync(config, propertiesText(lines), { mode: 0o600 });
+    const identity = join(data, 'meta.properties');
+    if (!existsSync(identity)) await format(java, classPath, config, users);
+    const clusterId = idIn(identity);
+    const brokers = `${host}:${port}`;
+    const service = await startService({
+      name: 'the broker',
+      java,
+      args: ['-Xmx512m', ...logging, ...classPath, 'kafka.Kafka', config],
+      place,
+      ready: () => answers(brokers, security, clusterId),
+    });
+    return Object.assign(service, { brokers, security });
   });
-  return Object.assign(service, { brokers });
+}
+
+/** Makes the empty cluster: its id, and the users whose passwords are kept in it. */
+async function format(
+  java: string,
+  classPath: readonly string[],
+  config: string,
+  users: readonly User[],
+): Promise<void> {
+  const tool = ['kafka.tools.StorageTool', 'format', '-t', newId(), '-c', config];
+  const args = [...quickStart, ...classPath, ...tool, ...scramArguments(users)];
+  await new Promise<void>((resolve, reject) => {
+    execFile(java, args, (error, stdout, stderr) => {
+      // Its own message repeats the command, passwords included.
+      const output = tellingLines(stdout + stderr);
+      if (error) reject(new Error(`the broker's folder could not be made:\n${output}`));
+      else resolve();
+    });
+  });
+}
+
+async function securityIn(folder: string): Promise<NonNullable<Broker['security']>> {
+  const own = join(folder, 'security');
+  return { ...(await certificatesIn(own)), admin: adminIn(own) };
 }
 
 /** For a JVM that lives for a second. */
@@ -121,7 +164,11 @@ function idIn(file: string): string {
 }
 
 /** A port that takes connections belongs to no broker that is ready yet; one that answers may be another's. */
-async function answers(brokers: string, clusterId: string): Promise<void> {
+async function answers(
+  brokers: string,
+  security: Broker['security'],
+  clusterId: string,
+): Promise<void> {
   const admin = new Kafka({
     clientId: 'spar-cluster',
     brokers: [brokers],
@@ -129,6 +176,14 @@ async function answers(brokers: string, clusterId: string): Promise<void> {
     retry: { retries: 0 },
     connectionTimeout: 1000,
     requestTimeout: 2000,
+    ...(security && {
+      ssl: { ca: security.ca },
+      sasl: {
+        mechanism: 'plain',
+        username: security.admin.name,
+        password: security.admin.password,
+      },
+    }),
   }).admin();
   try {
     await admin.connect();

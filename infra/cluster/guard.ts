@@ -1,26 +1,21 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { readFileSync, rmSync } from 'node:fs';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 /**
  * Nothing stays behind when this process is no more, however it ended: a second process, the guard, holds the other
- * end of a pipe. When the pipe closes, it ends what it was told to watch and removes what it was told to remove.
+ * end of a pipe. When the pipe closes, it ends the processes that it was told of and removes the folders.
  *
- * It tells a process by its id and its `mark`, a text within its command line: ids are given out again.
+ * A process is told by its mark, a text of its own within its command line: ids are given out again, and a mark can be
+ * told before there is an id, so there is no moment in which a process runs and nobody knows it.
  */
-export interface Watched {
-  readonly pid: number;
-  readonly mark: string;
+export function guard(mark: string): void {
+  tell({ guard: mark });
 }
 
-/** Watches the process until it is released. */
-export function guard(watched: Watched): void {
-  tell({ guard: watched });
-}
-
-export function release(watched: Watched): void {
-  tell({ release: watched });
+/** From now on the process may outlive this one, or it has ended. */
+export function release(mark: string): void {
+  tell({ release: mark });
 }
 
 /** Removes the folder at the end, after the processes. */
@@ -28,13 +23,14 @@ export function guardFolder(folder: string): void {
   tell({ folder });
 }
 
-/** SIGKILL to each that is still what it was. */
-export function endMarked(watched: Iterable<Watched>): void {
-  for (const each of watched) if (isRunning(each)) process.kill(each.pid, 'SIGKILL');
+/** A process that was started with the mark. */
+export interface Marked {
+  readonly pid: number;
+  readonly mark: string;
 }
 
-/** Whether a process of that id runs, and is the one that was started with the mark. */
-export const isRunning = ({ pid, mark }: Watched): boolean => commandOf(pid).includes(mark);
+/** Whether it still runs; another process that has got its id is not it. */
+export const isRunning = ({ pid, mark }: Marked): boolean => commandOf(pid).includes(mark);
 
 /** The command line; empty if there is no such process, or only what is left of one until its parent asks. */
 function commandOf(pid: number): string {
@@ -47,8 +43,16 @@ function commandOf(pid: number): string {
   }
 }
 
+function everyPid(): readonly number[] {
+  const names =
+    process.platform === 'linux'
+      ? readdirSync('/proc')
+      : execFileSync('ps', ['-axo', 'pid='], { encoding: 'utf8' }).split('\n');
+  return names.map((name) => Number(name)).filter((pid) => pid > 0);
+}
+
 type Message =
-  { readonly guard: Watched } | { readonly release: Watched } | { readonly folder: string };
+  { readonly guard: string } | { readonly release: string } | { readonly folder: string };
 
 let child: ChildProcess | null = null;
 
@@ -72,19 +76,30 @@ function start(): ChildProcess {
 }
 
 async function watch(): Promise<void> {
-  const watched = new Map<number, Watched>();
+  const marks = new Set<string>();
   const folders: string[] = [];
   for await (const line of createInterface({ input: process.stdin })) {
     // Our own lines.
     const message = JSON.parse(line) as Message;
-    if ('guard' in message) watched.set(message.guard.pid, message.guard);
-    else if ('release' in message) watched.delete(message.release.pid);
+    if ('guard' in message) marks.add(message.guard);
+    else if ('release' in message) marks.delete(message.release);
     else folders.push(message.folder);
   }
-  endMarked(watched.values());
+  for (const pid of marks.size > 0 ? everyPid() : []) {
+    const command = commandOf(pid);
+    if ([...marks].some((mark) => command.includes(mark))) end(pid);
+  }
   for (const folder of folders) {
     // A JVM that is being killed may still make a file.
     rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+  }
+}
+
+function end(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It ended by itself between the look and the kill.
   }
 }
 

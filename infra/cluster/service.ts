@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../text.ts';
-import { guard, guardFolder, release, type Watched } from './guard.ts';
+import { guard, guardFolder, release, type Marked } from './guard.ts';
 
 /**
  * A server in a JVM of its own, and what a test may do to it.
@@ -16,7 +16,7 @@ import { guard, guardFolder, release, type Watched } from './guard.ts';
  */
 export interface Service {
   /** The process; null while it is down. */
-  readonly process: Watched | null;
+  readonly process: Marked | null;
   /** Holds its data and its log. */
   readonly folder: string;
   readonly logFile: string;
@@ -78,15 +78,10 @@ export async function startService(plan: Plan): Promise<Service> {
     running = null;
   }
 
-  try {
-    await start();
-  } catch (error) {
-    await place.remove();
-    throw error;
-  }
+  await start();
   return {
     get process() {
-      return running?.how() === null ? running.watched : null;
+      return running?.how() === null ? running.marked : null;
     },
     folder: place.folder,
     logFile,
@@ -106,7 +101,7 @@ export async function startService(plan: Plan): Promise<Service> {
       running?.child.kill('SIGCONT');
     },
     detach() {
-      if (running) release(running.watched);
+      if (running) release(running.marked.mark);
     },
   };
 }
@@ -118,8 +113,24 @@ export interface Place {
   readonly remove: () => Promise<void>;
 }
 
-/** The named folder, which stays; or a temporary one, which is gone when this process is. */
-export function placeAt(named: string | undefined): Place {
+/**
+ * Starts something in the named folder, which stays; or in a temporary one, which goes if it does not start, when it is
+ * stopped, or when this process is gone.
+ */
+export async function startIn<Started>(
+  named: string | undefined,
+  start: (place: Place) => Promise<Started>,
+): Promise<Started> {
+  const place = placeAt(named);
+  try {
+    return await start(place);
+  } catch (error) {
+    await place.remove();
+    throw error;
+  }
+}
+
+function placeAt(named: string | undefined): Place {
   if (named !== undefined) {
     const folder = resolve(named);
     mkdirSync(folder, { recursive: true });
@@ -135,7 +146,7 @@ export function placeAt(named: string | undefined): Place {
 
 interface Running {
   readonly child: ReturnType<typeof spawn>;
-  readonly watched: Watched;
+  readonly marked: Marked;
   /** Resolves when the process is gone. */
   readonly ended: Promise<void>;
   /** How it ended; null while it runs. */
@@ -148,7 +159,12 @@ function launch({ name, java, args, place }: Plan, logFile: string): Running {
   const mark = `-Dspar.started=${randomUUID()}`;
   const log = openSync(logFile, 'a');
   const from = fstatSync(log).size;
-  const child = spawn(java, [mark, ...args], {
+  const temporary = join(place.folder, 'tmp');
+  mkdirSync(temporary, { recursive: true });
+  // Unpacked libraries and counters would stay in the system's folder after SIGKILL.
+  const tidy = [`-Djava.io.tmpdir=${temporary}`, '-XX:-UsePerfData'];
+  guard(mark);
+  const child = spawn(java, [mark, ...tidy, ...args], {
     cwd: place.folder,
     stdio: ['ignore', log, log],
     // Ctrl-C on the terminal is for whoever started it, who then ends it in good order.
@@ -156,23 +172,20 @@ function launch({ name, java, args, place }: Plan, logFile: string): Running {
   });
   closeSync(log);
   child.unref();
-  let how: string | null = null;
+  // Without an id it did not start, which is an error of its own below.
+  let how = child.pid === undefined ? `${name} did not start` : null;
   const ended = new Promise<void>((resolve) => {
     const end = (text: string): void => {
       how = text;
-      release(watched);
+      release(mark);
       resolve();
     };
     child.once('error', (error) => end(messageOf(error)));
     child.once('exit', (code, signal) => end(`exit ${code ?? signal ?? ''}`));
   });
-  // Without an id it did not start, which `ended` tells.
-  const watched = { pid: child.pid ?? 0, mark };
-  if (child.pid !== undefined) guard(watched);
-  if (child.pid === undefined) how = `${name} did not start`;
   return {
     child,
-    watched,
+    marked: { pid: child.pid ?? 0, mark },
     ended,
     how: () => how,
     output: () => readFileSync(logFile).toString('utf8', from),
@@ -192,13 +205,13 @@ async function untilReady(plan: Plan, running: Running): Promise<void> {
     // It is looked at after the question: somebody else may have answered.
     if (how !== null) {
       throw new Error(
-        `${plan.name} ended before it was ready (${how}):\n${endOf(running.output())}`,
+        `${plan.name} ended before it was ready (${how}):\n${tellingLines(running.output())}`,
       );
     }
     if (problem === undefined) return;
     if (performance.now() > deadline) {
       const waited = `${plan.name} was not ready within ${readyMsMax / 1000} s`;
-      throw new Error(`${waited} (${messageOf(problem)}):\n${endOf(running.output())}`, {
+      throw new Error(`${waited} (${messageOf(problem)}):\n${tellingLines(running.output())}`, {
         cause: problem,
       });
     }
@@ -209,7 +222,7 @@ async function untilReady(plan: Plan, running: Running): Promise<void> {
 const shownLines = 15;
 
 /** The lines that say what is wrong, or the last ones. */
-function endOf(output: string): string {
+export function tellingLines(output: string): string {
   const lines = output.trimEnd().split('\n');
   const telling = lines.filter((line) => /\b(?:ERROR|FATAL)\b|Exception/.test(line));
   return (telling.length > 0 ? telling : lines).slice(-shownLines).join('\n');

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cacheFolder, rewriteLock } from '../cluster/artifacts.ts';
 import { startBroker } from '../cluster/broker.ts';
-import { endMarked, isRunning, type Watched } from '../cluster/guard.ts';
+import { isRunning, type Marked } from '../cluster/guard.ts';
 import { startRegistry } from '../cluster/registry.ts';
 import { examples, wholeNumber } from '../cli/options.ts';
 import { print } from '../cli/output.ts';
@@ -32,8 +32,8 @@ program
 running. The first start fetches them with mvn, about 150 MB; both need Java 17 or newer.`,
   )
   .option('--folder <dir>', 'where they keep data and logs', folderDefault)
-  .option('--port <number>', 'of the broker', wholeNumber(1), 19092)
-  .option('--registry-port <number>', 'of the registry', wholeNumber(1), 18081)
+  .option('--port <number>', 'of the broker; 0 takes a free one', wholeNumber(0), 19092)
+  .option('--registry-port <number>', 'of the registry; 0 takes a free one', wholeNumber(0), 18081)
   .option('--rewrite-lock', 'fetch everything anew, pin the checksums of what came, start nothing')
   .addHelpText(
     'after',
@@ -63,7 +63,7 @@ program
 interface Started {
   readonly brokers: string;
   readonly registry: string;
-  readonly processes: readonly Watched[];
+  readonly processes: readonly Marked[];
 }
 
 const stateFile = (folder: string): string => join(folder, 'running.json');
@@ -101,6 +101,9 @@ async function up(
     port: flags.registryPort,
     progress,
   });
+  for (const service of [broker, registry]) {
+    if (!service.process) throw new Error(`it came up and ended at once: see ${service.logFile}`);
+  }
   const started: Started = {
     brokers: broker.brokers,
     registry: registry.url,
@@ -127,7 +130,7 @@ async function down({ folder, delete: remove }: Flags & { readonly delete?: true
   for (const { pid } of processes) process.kill(pid, 'SIGTERM');
   const deadline = performance.now() + endMsMax;
   while (processes.some(isRunning) && performance.now() < deadline) await sleep(50);
-  endMarked(processes);
+  for (const each of processes) if (isRunning(each)) process.kill(each.pid, 'SIGKILL');
   rmSync(stateFile(folder), { force: true });
   // Only what is ours: the folder may be one that was there before.
   if (remove) {

@@ -1,0 +1,58 @@
+import { Kafka, logLevel, type Admin, type KafkaConfig } from 'kafkajs';
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { onTestFinished } from 'vitest';
+import { startBroker, type Broker, type BrokerOptions } from '../../infra/cluster/broker.ts';
+import { startRegistry, type RegistryServer } from '../../infra/cluster/registry.ts';
+
+/** A broker of the test's own, to be killed and paused; gone when the test is over. */
+export async function ownBroker(options: BrokerOptions = {}): Promise<Broker> {
+  const broker = await startBroker(options);
+  onTestFinished(() => broker.stop());
+  return broker;
+}
+
+/** A registry of the test's own. */
+export async function ownRegistry(
+  options: Parameters<typeof startRegistry>[0] = {},
+): Promise<RegistryServer> {
+  const registry = await startRegistry(options);
+  onTestFinished(() => registry.stop());
+  return registry;
+}
+
+export const kafkaAt = (brokers: string, more: Partial<KafkaConfig> = {}): Kafka =>
+  new Kafka({ clientId: 'test', brokers: [brokers], logLevel: logLevel.NOTHING, ...more });
+
+export async function adminOf(kafka: Kafka): Promise<Admin> {
+  const admin = kafka.admin();
+  onTestFinished(() => admin.disconnect());
+  await admin.connect();
+  return admin;
+}
+
+/** Values that are acknowledged when this resolves. */
+export async function send(kafka: Kafka, topic: string, values: readonly string[]): Promise<void> {
+  const producer = kafka.producer();
+  await producer.connect();
+  await producer.send({ topic, acks: -1, messages: values.map((value) => ({ value })) });
+  await producer.disconnect();
+}
+
+/** How many records the topic's partitions hold. */
+export async function countOf(admin: Admin, topic: string): Promise<number> {
+  const offsets = await admin.fetchTopicOffsets(topic);
+  return offsets.reduce((sum, { high, low }) => sum + Number(high) - Number(low), 0);
+}
+
+/** Waits for what comes about by itself, such as the end of a process; throws if it does not. */
+export async function until(what: string, holds: () => boolean, withinMs = 10_000): Promise<void> {
+  const deadline = performance.now() + withinMs;
+  while (!holds()) {
+    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what}`);
+    await sleep(20);
+  }
+}
+
+export const untilGone = (path: string): Promise<void> =>
+  until(`${path} is gone`, () => !existsSync(path));
