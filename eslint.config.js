@@ -8,6 +8,7 @@ const homes = {
   undici: ['infra/model/openai.ts'],
   cockatiel: ['infra/model/policy.ts'],
   avsc: ['infra/codec/avro.ts'],
+  '@confluentinc/schemaregistry': ['infra/codec/confluent-registry.ts'],
   pino: ['infra/logger.ts'],
   'node:sqlite': ['infra/sqlite.ts'],
   zod: ['infra/config/schema.ts'],
