@@ -1,6 +1,7 @@
 import type { SchemaInfo, SchemaMetadata } from '@confluentinc/schemaregistry';
 import http from 'node:http';
 import https from 'node:https';
+import { inspect } from 'node:util';
 import { PermanentError } from '../../processors/processor.ts';
 import { UsageError } from '../errors.ts';
 import { messageOf, oneLine, withoutSecrets } from '../text.ts';
@@ -93,6 +94,8 @@ export async function openConfluentRegistry(
       return await request();
     } catch (error) {
       if (error instanceof Incompatible || error instanceof PermanentError) throw error;
+      // The client remembers an answer before anyone has looked at it.
+      if (isUnusable(error)) client.clearCaches();
       const sentence = sentenceFor(error, where, what, timeoutMs);
       throw new RegistryError(
         oneLine(withoutSecrets(sentence, secrets), sentenceLength),
@@ -138,8 +141,8 @@ export async function openConfluentRegistry(
     info: SchemaInfo,
   ): Promise<readonly string[] | null> {
     try {
-      await ask(`comparing a schema with version ${version} of ${subject}`, () =>
-        client.testCompatibility(subject, version, info),
+      await ask(`comparing a schema with version ${version} of ${subject}`, async () =>
+        verdictFrom(await client.testCompatibility(subject, version, info)),
       );
       return null;
     } catch (error) {
@@ -156,13 +159,13 @@ export async function openConfluentRegistry(
       const info = infoOf(schema);
       // Looked up first: most starts find it, and then need no right to write.
       const known = await find(`the schema of ${subject}`, async () =>
-        idFrom(await client.getId(subject, info, true)),
+        numberFrom(await client.getId(subject, info, true)),
       );
       if (known === null) await demandCompatibility(subject);
       const id =
         known ??
         (await ask(`registering a schema for ${subject}`, async () =>
-          idFrom(await client.register(subject, info, true)),
+          numberFrom(await client.register(subject, info, true)),
         ));
       client.clearLatestCaches();
       if (!texts.has(id)) texts.set(id, normalised(schema));
@@ -172,10 +175,12 @@ export async function openConfluentRegistry(
     async byId(id) {
       const known = texts.get(id);
       if (known !== undefined) return known;
-      const found = await find(`the schema ${id}`, () => client.getBySubjectAndId('', id));
-      if (!found)
+      const text = await find(`the schema ${id}`, async () =>
+        textFrom(await client.getBySubjectAndId('', id), `schema ${id} of ${where}`),
+      );
+      if (text === null) {
         throw new PermanentError('unknown-schema', `no schema has the id ${id} in ${where}`);
-      const text = textFrom(found, `schema ${id} of ${where}`);
+      }
       texts.set(id, text);
       return text;
     },
@@ -190,7 +195,9 @@ export async function openConfluentRegistry(
     async incompatibilities(subject, schema) {
       const type = parseSchema(schema);
       const versions =
-        (await find(`the versions of ${subject}`, () => client.getAllVersions(subject))) ?? [];
+        (await find(`the versions of ${subject}`, async () =>
+          numbersFrom(await client.getAllVersions(subject)),
+        )) ?? [];
       const reasons: string[] = [];
       for (const version of versions) {
         const before = await versionOf(subject, version);
@@ -277,6 +284,12 @@ function isMissing(error: unknown): boolean {
   return status === 404 && errorCode >= 40_400 && errorCode < 40_500;
 }
 
+/** An answer came, and it was none to the question. */
+function isUnusable(error: unknown): boolean {
+  const { status, code } = detailsOf(error);
+  return status === null && code === '';
+}
+
 function sentenceFor(error: unknown, where: string, what: string, timeoutMs: number): string {
   const { status, code } = detailsOf(error);
   if (status === null) {
@@ -287,7 +300,7 @@ function sentenceFor(error: unknown, where: string, what: string, timeoutMs: num
       return `${where} and we do not trust each other (${what}): ${messageOf(error)}. Are the authority and the client's certificate the right ones?`;
     }
     const why = messageOf(error) || code;
-    return code === ''
+    return isUnusable(error)
       ? `${where} gave an answer that cannot be used (${what}): ${why}`
       : `${where} cannot be reached (${what}): ${why}. Is it up, and the URL right?`;
   }
@@ -335,14 +348,23 @@ const infoOf = (schema: string): SchemaInfo => ({
   schemaType: 'AVRO',
 });
 
-function idFrom(id: unknown): number {
-  if (typeof id === 'number' && Number.isSafeInteger(id)) return id;
-  throw new Error(`an id was expected, and ${oneLine(String(id))} came`);
+function numberFrom(value: unknown): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return value;
+  throw new Error(`a number was expected, and ${oneLine(inspect(value))} came`);
+}
+
+function numbersFrom(list: unknown): readonly number[] {
+  if (Array.isArray(list)) return list.map(numberFrom);
+  throw new Error('a list of versions was expected');
+}
+
+function verdictFrom(verdict: unknown): void {
+  if (verdict !== true) throw new Error('a verdict was expected');
 }
 
 const versionFrom = (found: SchemaMetadata): SchemaVersion => ({
-  id: idFrom(found.id),
-  version: idFrom(found.version),
+  id: numberFrom(found.id),
+  version: numberFrom(found.version),
   schema: textFrom(found, `version ${found.version} of ${found.subject}`),
 });
 
