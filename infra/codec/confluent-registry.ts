@@ -125,13 +125,18 @@ export async function openConfluentRegistry(
   /** Registries come with other rules: Apicurio with none, Confluent's with one that looks at the last version only. */
   async function demandCompatibility(subject: string): Promise<void> {
     const rule = Compatibility.FULL_TRANSITIVE;
-    const now = await find(`the compatibility rule of ${subject}`, () =>
-      client.getCompatibility(subject),
-    );
-    if (now === rule) return;
-    await ask(`setting the compatibility rule of ${subject} to ${rule}`, () =>
-      client.updateCompatibility(subject, rule),
-    );
+    const isSet = async (): Promise<boolean> =>
+      rule ===
+      (await find(`the compatibility rule of ${subject}`, () => client.getCompatibility(subject)));
+    if (await isSet()) return;
+    try {
+      await ask(`setting the compatibility rule of ${subject} to ${rule}`, () =>
+        client.updateCompatibility(subject, rule),
+      );
+    } catch (error) {
+      // Of several that start at once one sets it, and Apicurio tells the others of a conflict.
+      if (!(await isSet())) throw error;
+    }
   }
 
   /** What the registry has against the schema by its own rules, in its words if it has any; null if nothing. */

@@ -166,7 +166,7 @@ describe('what goes wrong is a sentence with the URL, and may pass', () => {
   test('a verdict, an id or a list that is none', async () => {
     const registry = await open({ url: await always(200, { id: 'seven' }) });
     expect((await failure(registry.register('a-value', text))).message).toMatch(
-      /a number was expected, and "seven" came/,
+      /a number was expected, and 'seven' came/,
     );
     expect((await failure(registry.incompatibilities('a-value', text))).name).toBe('RegistryError');
   });
@@ -258,6 +258,33 @@ test("the registry's own reasons become sentences, without the schema that follo
   expect(await (await open({ url })).incompatibilities('a-value', text)).toEqual([
     "version 1 against it: The name of the schema has changed (path '/name')",
   ]);
+});
+
+test('of two that set the rule of a subject at once, the one that is told of a conflict goes on', async () => {
+  let asked = 0;
+  const url = await server((request, response) => {
+    const answer = (status: number, body: object): void => {
+      response.writeHead(status, { 'content-type': 'application/json' });
+      response.end(JSON.stringify(body));
+    };
+    if (request.method === 'PUT') answer(409, { error_code: 409, message: 'already exists' });
+    else if (request.url?.startsWith('/config')) {
+      answer(200, { compatibilityLevel: asked++ === 0 ? 'NONE' : 'FULL_TRANSITIVE' });
+    } else if (request.url?.includes('/versions')) answer(200, { id: 5 });
+    else answer(404, unknown);
+  });
+  expect(await (await open({ url })).register('a-value', text)).toBe(5);
+});
+
+test('a rule that cannot be set stops the registration', async () => {
+  const url = await server((request, response) => {
+    const status = request.method === 'PUT' ? 403 : 404;
+    response.writeHead(status, { 'content-type': 'application/json' });
+    response.end(JSON.stringify(unknown));
+  });
+  await expect((await open({ url })).register('a-value', text)).rejects.toThrow(
+    /403, setting the compatibility rule of a-value to FULL_TRANSITIVE/,
+  );
 });
 
 test('the client with its 171 MB is loaded only when a registry is opened', () => {
