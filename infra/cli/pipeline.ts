@@ -73,7 +73,7 @@ async function viewCluster(
     folder,
     pipeline,
     cluster,
-    registry: openConfluentRegistry(cluster.registry),
+    registry: await openConfluentRegistry(cluster.registry),
     time: systemTime,
     // Whoever only looks has no log of its own; what matters is an error.
     logger: createLogger({ level: 'error', file: null, secrets: cluster.secrets }),
@@ -109,7 +109,7 @@ export async function openPipeline(
     folder,
     pipeline,
     cluster,
-    registry: openConfluentRegistry(cluster.registry),
+    registry: await openConfluentRegistry(cluster.registry),
     handover: async (place, signal) => (await siblings?.takeOver(place, signal)) ?? false,
     time: systemTime,
     logger,

@@ -22,7 +22,8 @@ export interface ClusterOptions {
   readonly folder: string;
   readonly pipeline: string;
   readonly cluster: ClusterSettings;
-  readonly registry: SchemaRegistry;
+  /** The home's from now on: it is closed with it. */
+  readonly registry: SchemaRegistry & { readonly close: () => void };
   readonly time: Time;
   readonly logger: Logger;
 }
@@ -56,10 +57,12 @@ export async function openClusterHome(
       async close() {
         await log.close();
         await journal.close();
+        registry.close();
       },
     };
   } catch (error) {
     await log.close();
+    registry.close();
     throw error;
   }
 }
@@ -75,7 +78,10 @@ export async function viewClusterHome(options: ClusterOptions): Promise<HomeView
     log,
     serde: createSerde(registry, pipeline, plainReaders),
     counters: (iteration) => readAllCounters(folder, iteration),
-    close: () => log.close(),
+    async close() {
+      await log.close();
+      registry.close();
+    },
   };
 }
 
