@@ -7,6 +7,7 @@ import kafkajs, {
   type Consumer,
   type ConsumerConfig,
   type ISocketFactory,
+  type ISocketFactoryArgs,
   type Kafka,
   type LogEntry,
   type Producer,
@@ -198,7 +199,13 @@ const keepAliveMs = 60_000;
 
 const trackedSockets =
   (sockets: Set<Socket>, closing: AbortSignal): ISocketFactory =>
-  ({ host, port, ssl, onConnect }) => {
+  // Its type says that there always is an ssl; without TLS there is none.
+  ({
+    host,
+    port,
+    ssl,
+    onConnect,
+  }: Omit<ISocketFactoryArgs, 'ssl'> & Partial<ISocketFactoryArgs>) => {
     closing.throwIfAborted();
     // Names go into the handshake, addresses must not.
     const named = isIP(host) === 0 ? { servername: host } : {};
