@@ -7,7 +7,8 @@ import { RunError, UsageError } from '../errors.ts';
 import { resolveCluster } from '../config/cluster.ts';
 import type { HomeView } from '../home/home.ts';
 import type { NewRecord } from '../log/log.ts';
-import { scan } from '../log/scan.ts';
+import { newestFirst, scan } from '../log/scan.ts';
+import { retryHeader } from '../runtime/headers.ts';
 import { oneLine } from '../text.ts';
 import {
   examples,
@@ -21,7 +22,7 @@ import {
 } from './options.ts';
 import { indented, jsonLine, jsonText, print } from './output.ts';
 import { configOf, openPipeline, withView, workLogger, type PipelineFlags } from './pipeline.ts';
-import { decoded, decodedOrBytes, homeFlag, latestOf, newestFirst } from './view.ts';
+import { decoded, decodedOrBytes, homeFlag, latestOf } from './view.ts';
 
 interface Flags extends PipelineFlags {
   readonly limit: number;
@@ -214,9 +215,6 @@ async function retry(id: string | null, flags: Flags, command: Command): Promise
     await close();
   }
 }
-
-/** Names the dead letter that a record was made from, so that none is retried twice. */
-const retryHeader = 'retry-of';
 
 const recordOf = (letter: DeadLetter, topic: string): NewRecord => ({
   topic,

@@ -1,10 +1,11 @@
 import type { Dataflow } from '../../topology/topology.ts';
 import { firstSteps, groupOf, nameOnLog, ownOutputs } from '../../topology/topology.ts';
+import { topics } from '../../topology/topics.ts';
 import type { Serde } from '../codec/serde.ts';
 import { UsageError } from '../errors.ts';
 import type { Log } from '../log/log.ts';
 import { placeGroup, type Placement } from '../log/place.ts';
-import { iterationOf } from '../runtime/headers.ts';
+import { copiedHeader, iterationOf } from '../runtime/headers.ts';
 import type { Time } from '../time.ts';
 import { findIteration } from './iteration.ts';
 
@@ -80,7 +81,7 @@ async function lostOf(options: PositionsOptions): Promise<readonly Lost[]> {
 
 /** The partitions where a stage has published something, and no longer knows how far it is. */
 async function lostIn(
-  { log, serde, pipeline, dataflow }: PositionsOptions,
+  { log, serde, pipeline, dataflow, lost: wanted }: PositionsOptions,
   stage: string,
   group: string,
   topic: string,
@@ -94,6 +95,12 @@ async function lostIn(
   const manifest = iteration === null ? null : await findIteration(log, serde, pipeline, iteration);
   if (iteration !== null && manifest === null) return [];
   const found = new Set<number>();
+  if (wanted === 'refuse' && (await isHalfCopied(log, topic, manifest?.id ?? null, pipeline))) {
+    throw new UsageError(
+      `a copy of a home to ${pipeline} is under way, or was interrupted: let it finish, with the same spar copy command ` +
+        '(if it did finish, long ago: --lost-positions, see spar worker --help)',
+    );
+  }
   for (const output of ownOutputs(dataflow, stage)) {
     const name = nameOnLog(pipeline, output);
     for (const { partition, earliest, latest } of await log.ends(name)) {
@@ -105,6 +112,25 @@ async function lostIn(
   // Asked for again: whoever has begun meanwhile is known by now.
   const now = await log.committed(group, topic);
   return now.flatMap(({ known, partition }) => (!known && found.has(partition) ? partition : []));
+}
+
+/** The groups are placed last of all: one that is nowhere, over records that were copied, was not placed yet. */
+async function isHalfCopied(
+  log: Log,
+  topic: string,
+  iteration: string | null,
+  pipeline: string,
+): Promise<boolean> {
+  // Another iteration may sample what was copied; one that was copied itself has been placed.
+  if (iteration !== null) {
+    const manifest = await log.latest(nameOnLog(pipeline, topics.iterations), iteration);
+    return manifest?.headers[copiedHeader] !== undefined;
+  }
+  for (const { partition, earliest } of await log.ends(topic)) {
+    const [first] = await log.read(topic, partition, earliest, { records: 1, bytes: 1 });
+    if (first?.headers[copiedHeader] !== undefined) return true;
+  }
+  return false;
 }
 
 /** Reads, since an offset alone may be that of something which was never published. */

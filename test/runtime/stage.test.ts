@@ -18,6 +18,7 @@ import {
   awhile,
   committedOf,
   endedOf,
+  instruction,
   numbered,
   outcome,
   recordsOf,
@@ -240,6 +241,38 @@ describe('records of the same key', () => {
     await until(() => expect(started).toEqual(['a', 'b', 'a']));
     const [ended] = await recordsOf<Outcome>(home, topics.outcomes);
     expect(ended?.row.instruction_id).toBe('a');
+  });
+
+  test('of a foreign producer are so too while its schema is still being looked up', async () => {
+    const { started, process, end } = script();
+    const { home, stage } = await stageOf(process, { home: await memoryHome() });
+    const value = home.serde.encode(topics.instructions, instruction('a'));
+    const foreign = (key: string) => ({
+      ...{ topic: 'spar.instructions', partition: 0, key, headers: { iteration: '1' } },
+      value: new Uint8Array(value),
+    });
+    await home.log.append([foreign('x'), foreign('y')]);
+    await append(home, ['b']);
+    await stage.start();
+    await until(() => expect(started).toEqual(['a', 'b']));
+    await awhile();
+    expect(started).toEqual(['a', 'b']);
+    end('a', 'b');
+    await until(() => expect(stage.stats.done).toBe(3));
+  });
+
+  test('whose schema nobody knows end as dead letters, and hold nobody up', async () => {
+    const { home, stage, failures } = await stageOf(({ id }) => Promise.resolve([outcome(id)]));
+    const poison = (key: string, ...bytes: readonly number[]) => ({
+      ...{ topic: 'spar.instructions', partition: 0, key, headers: { iteration: '1' } },
+      value: new Uint8Array(bytes),
+    });
+    await home.log.append([poison('x', 0, 0, 0, 99, 9, 1), poison('y', 0), poison('z')]);
+    await append(home, ['b']);
+    await stage.start();
+    await until(() => expect(stage.stats).toMatchObject({ done: 4, deadLetters: 3 }));
+    expect((await endedOf(home)).toSorted()).toEqual(['b', 'x', 'y', 'z']);
+    expect(failures).toEqual([]);
   });
 
   test('do not hold up others', async () => {
