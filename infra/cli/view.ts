@@ -17,12 +17,16 @@ export const homeFlag = ({
   brokers,
   registry,
   config,
-}: Pick<PipelineFlags, 'home' | 'brokers' | 'registry' | 'config'>): string =>
+  pipeline = 'spar',
+}: Pick<PipelineFlags, 'home' | 'brokers' | 'registry' | 'config'> & {
+  readonly pipeline?: string;
+}): string =>
   [
     ...(home === '.spar' ? [] : [['--home', home]]),
     ...(brokers === undefined ? [] : [['--brokers', brokers]]),
     ...(registry === undefined ? [] : [['--registry', registry]]),
     ...(config === undefined ? [] : [['--config', config]]),
+    ...(pipeline === 'spar' ? [] : [['--pipeline', pipeline]]),
   ]
     .map(([flag = '', value = '']) => ` ${flag} ${shellWord(value)}`)
     .join('');

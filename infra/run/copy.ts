@@ -146,7 +146,8 @@ async function lastCopied(
     if (!origin || !(await isCopyOf(record, origin, from, topic))) {
       throw new RunError(
         `${name} has records in partition ${ends.partition} that are not from this home, the last at offset ` +
-          `${record.offset}: copy into a cluster where nobody has begun, or give the workers there what to do`,
+          `${record.offset}. If the home was copied before, workers have gone on there, and there is nothing left to ` +
+          'copy; if not, take another pipeline.',
       );
     }
     last.set(ends.partition, origin);
