@@ -7,6 +7,7 @@ const homes = {
   openai: ['infra/model/openai.ts'],
   undici: ['infra/model/openai.ts'],
   avsc: ['infra/codec/avro.ts'],
+  '@confluentinc/schemaregistry': ['infra/codec/confluent-registry.ts'],
   pino: ['infra/logger.ts'],
   'node:sqlite': ['infra/sqlite.ts'],
   zod: ['infra/config/schema.ts', 'infra/config/cluster-schema.ts'],

@@ -58,26 +58,34 @@ export async function withView<Result>(
 }
 
 /** What speaks to a cluster is loaded only where there is one. */
-const loadCluster = async () => ({
-  ...(await import('../home/cluster.ts')),
-  ...(await import('../codec/confluent-registry.ts')),
-});
+const loadCluster = () => import('../home/cluster.ts');
 
 async function viewCluster(
   folder: string,
   pipeline: string,
   cluster: ClusterSettings,
 ): Promise<HomeView> {
-  const { viewClusterHome, openConfluentRegistry } = await loadCluster();
-  return viewClusterHome({
+  const { viewClusterHome, openRegistry } = await loadCluster();
+  const registry = await openRegistry(cluster.registry);
+  const view = await viewClusterHome({
     folder,
     pipeline,
     cluster,
-    registry: openConfluentRegistry(cluster.registry),
+    registry,
     time: systemTime,
     // Whoever only looks has no log of its own; what matters is an error.
     logger: createLogger({ level: 'error', file: null, secrets: cluster.secrets }),
+  }).catch((error: unknown) => {
+    registry.close();
+    throw error;
   });
+  return {
+    ...view,
+    async close() {
+      await view.close();
+      registry.close();
+    },
+  };
 }
 
 /** A pipeline, opened for work. */
@@ -102,17 +110,21 @@ export async function openPipeline(
     const home = await openHome({ folder, pipeline, time: systemTime });
     return { home, siblings: null, serve: () => undefined, close: () => home.close() };
   }
-  const { openClusterHome, openConfluentRegistry } = await loadCluster();
+  const { openClusterHome, openRegistry } = await loadCluster();
+  const registry = await openRegistry(cluster.registry);
   let siblings: Siblings | null = null;
   let gateway: Gateway | null = null;
   const home = await openClusterHome({
     folder,
     pipeline,
     cluster,
-    registry: openConfluentRegistry(cluster.registry),
+    registry,
     handover: async (place, signal) => (await siblings?.takeOver(place, signal)) ?? false,
     time: systemTime,
     logger,
+  }).catch((error: unknown) => {
+    registry.close();
+    throw error;
   });
   siblings = await openSiblings({
     folder,
@@ -135,6 +147,7 @@ export async function openPipeline(
     async close() {
       await home.close();
       await opened.close();
+      registry.close();
     },
   };
 }

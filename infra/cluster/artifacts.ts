@@ -91,6 +91,7 @@ export async function rewriteLock(cache: string, progress: Progress): Promise<vo
     });
   }
   writeFileSync(lockFile, `${JSON.stringify(written, null, 2)}\n`);
+  progress(`Wrote ${lockFile}`);
 }
 
 const lockFile = join(import.meta.dirname, 'artifacts.lock.json');
@@ -216,27 +217,34 @@ const progressEveryMs = 5000;
 async function maven(args: readonly string[], cwd: string, progress: Progress): Promise<void> {
   const child = spawn('mvn', ['-B', ...args], {
     cwd,
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
     timeout: mavenMsMax,
   });
   const complaints: string[] = [];
+  const complain = (line: string): void => {
+    if (complaints.length < complaintsMax) complaints.push(line);
+  };
   let files = 0;
-  let toldAt = performance.now();
-  const ended = new Promise<string | null>((resolve) => {
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    if (line.includes('Downloaded')) files += 1;
+    if (line.includes('ERROR')) complain(line);
+  });
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    // Colours off, and nothing else, is said even when all is well.
+    if (/\w{3}/.test(line)) complain(line);
+  });
+  const startedAt = performance.now();
+  // One archive is most of it, so a count of files alone would stand still.
+  const ticking = setInterval(() => {
+    progress(`… ${files} files, ${Math.round((performance.now() - startedAt) / 1000)} s`);
+  }, progressEveryMs);
+  const failure = await new Promise<string | null>((resolve) => {
     child.once('error', (error) => resolve(messageOf(error)));
     child.once('close', (code, signal) => {
       resolve(code === 0 ? null : `it ended with ${code ?? signal ?? 'nothing'}`);
     });
   });
-  for await (const line of createInterface({ input: child.stdout })) {
-    if (line.includes('Downloaded')) files += 1;
-    if (line.includes('ERROR') && complaints.length < complaintsMax) complaints.push(line);
-    if (performance.now() - toldAt > progressEveryMs) {
-      toldAt = performance.now();
-      progress(`… ${files} files so far`);
-    }
-  }
-  const failure = await ended;
+  clearInterval(ticking);
   if (failure === null) return;
   throw new UsageError(
     [
@@ -246,4 +254,5 @@ async function maven(args: readonly string[], cwd: string, progress: Progress): 
   );
 }
 
-const complaintsMax = 5;
+/** The first says it; Maven goes on with how to say more. */
+const complaintsMax = 2;

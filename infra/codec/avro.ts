@@ -68,6 +68,22 @@ export function unreadable(reader: AvroType, writer: AvroType): string | null {
   }
 }
 
+/**
+ * Why the type and an older version of it do not read each other, a sentence for each direction; empty if they do, as
+ * FULL compatibility wants it.
+ */
+export function misfits(
+  type: AvroType,
+  { version, schema }: { readonly version: number; readonly schema: string },
+): readonly string[] {
+  const before = parseSchema(schema);
+  const [back, forth] = [unreadable(type, before), unreadable(before, type)];
+  return [
+    ...(back === null ? [] : [`cannot read version ${version}: ${back}`]),
+    ...(forth === null ? [] : [`version ${version} cannot read it: ${forth}`]),
+  ];
+}
+
 /** avsc's side of a type, kept out of the interface so that nobody else depends on it. */
 const internals = new WeakMap<AvroType, { readonly type: avro.Type; readonly walk: Walk }>();
 

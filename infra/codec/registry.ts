@@ -3,9 +3,18 @@
  * topic (`<topic>-value`); ids belong to one registry. Every adapter passes `test/contract/registry.ts`.
  */
 export interface SchemaRegistry {
-  /** Registers the text under the subject if it is new there; the same text always has the same id. */
+  /**
+   * Registers the text under the subject if it is new there; the same text always has the same id.
+   *
+   * @throws Error if it is no Avro schema, or the registry does not take it
+   */
   register(subject: string, schema: string): Promise<number>;
-  /** @throws PermanentError with the code `unknown-schema` if this registry never gave out the id. */
+  /**
+   * An id that was seen once is known for good, so that a registry that is down hurts nobody who knows the schema.
+   *
+   * @throws PermanentError with the code `unknown-schema` if this registry never gave out the id, or `decode` if what
+   *   it stands for is no Avro. Any other error may pass.
+   */
   byId(id: number): Promise<string>;
   latest(subject: string): Promise<SchemaVersion | null>;
   byVersion(subject: string, version: number): Promise<SchemaVersion | null>;

@@ -65,7 +65,7 @@ export function createSerde(
   };
 
   async function learn(schema: string, id: number): Promise<Decoder> {
-    const writer = parseSchema(await registry.byId(id));
+    const writer = writerOf(id, await registry.byId(id));
     const reader = readerOf(schema);
     const problem = unreadable(reader, writer);
     if (problem !== null) {
@@ -148,6 +148,17 @@ interface Writer {
   readonly id: number;
   readonly type: AvroType;
   readonly bytesMax: number;
+}
+
+/** A registry takes schemas of others, too, and not all that one parser reads the next one does. */
+function writerOf(id: number, text: string): AvroType {
+  try {
+    return parseSchema(text);
+  } catch (error) {
+    throw new PermanentError('decode', `schema ${id} cannot be read: ${textOf(error)}`, {
+      cause: error,
+    });
+  }
 }
 
 type Decoder = (bytes: Uint8Array, position: number) => unknown;

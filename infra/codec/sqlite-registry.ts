@@ -1,6 +1,6 @@
 import { PermanentError } from '../../processors/processor.ts';
 import { openDatabase, transaction, type SqlRow } from '../sqlite.ts';
-import { normalised, parseSchema, unreadable } from './avro.ts';
+import { misfits, normalised, parseSchema } from './avro.ts';
 import type { SchemaRegistry, SchemaVersion } from './registry.ts';
 
 /** Raised whenever the tables change. */
@@ -81,14 +81,7 @@ export function openSqliteRegistry(options: {
     incompatibilities: (subject, schema) =>
       later(() => {
         const type = parseSchema(schema);
-        return all(subject).flatMap(({ version, schema: text }) => {
-          const before = parseSchema(text);
-          const [back, forth] = [unreadable(type, before), unreadable(before, type)];
-          return [
-            ...(back === null ? [] : [`cannot read version ${version}: ${back}`]),
-            ...(forth === null ? [] : [`version ${version} cannot read it: ${forth}`]),
-          ];
-        });
+        return all(subject).flatMap((before) => misfits(type, before));
       }),
     close: () => {
       database.close();

@@ -2,9 +2,10 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { topics } from '../../topology/topics.ts';
 import { nameOnLog } from '../../topology/topology.ts';
+import { openConfluentRegistry, type ConfluentRegistry } from '../codec/confluent-registry.ts';
 import type { SchemaRegistry } from '../codec/registry.ts';
 import { createSerde } from '../codec/serde.ts';
-import type { ClusterSettings } from '../config/cluster.ts';
+import type { ClusterSettings, RegistrySettings } from '../config/cluster.ts';
 import { plainReaders } from '../input/instruction.ts';
 import { openSharedJournal, readAllCounters, type SharedJournal } from '../journal/shared.ts';
 import { openKafkaLog, type KafkaLog, type Handover } from '../log/kafka/kafka.ts';
@@ -26,6 +27,28 @@ export interface ClusterOptions {
   readonly time: Time;
   readonly logger: Logger;
 }
+
+/** The registry of a cluster, as its settings say; whoever opens it closes it. */
+export const openRegistry = ({
+  url,
+  basic,
+  token,
+  tls,
+  timeoutMs,
+}: RegistrySettings): Promise<ConfluentRegistry> =>
+  openConfluentRegistry({
+    url,
+    timeoutMs,
+    ...(token !== null && { auth: { token } }),
+    ...(basic && { auth: { user: basic.username, password: basic.password } }),
+    ...(tls && {
+      tls: {
+        ca: tls.ca ?? undefined,
+        certificate: tls.cert ?? undefined,
+        key: tls.key ?? undefined,
+      },
+    }),
+  });
 
 /**
  * Opens a pipeline on a cluster for work. Any number of processes may do so at a time, those of one machine in one

@@ -158,6 +158,19 @@ describe('what is wrong has a code', () => {
   });
 });
 
+test('a record whose schema no parser of ours reads is lost for good, and says which it was', async () => {
+  const foreign = createSerde(
+    { ...registry, byId: () => Promise.resolve('{"type":"odd"}') },
+    'spar',
+  );
+  await expect(
+    Promise.resolve(foreign.decode('instruction', Buffer.from([0, 0, 0, 0, 5, 2]))),
+  ).rejects.toMatchObject({
+    code: 'decode',
+    message: expect.stringContaining('schema 5') as unknown,
+  });
+});
+
 test('a schema that does not fit what the log holds stops the start', async () => {
   await registry.register(
     'spar.other-value',
