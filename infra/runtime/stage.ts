@@ -197,6 +197,8 @@ class PartitionRun {
   /** What started records are about, each with those that wait behind it. */
   readonly #lanes = new Map<string, LogRecord[]>();
   #laned = 0;
+  /** What each record is about: looked at once, since a schema that is learnt meanwhile would say something else. */
+  readonly #abouts = new WeakMap<LogRecord, string | null>();
   /** The iteration of each record that is held, by offset. */
   readonly #held = new Map<number, string>();
   #bytes = 0;
@@ -468,16 +470,27 @@ class PartitionRun {
     this.#lanes.set(about, rest);
   }
 
-  /** What a record is about: its key, unless others wrote it, who may key theirs as they like. */
   #aboutOf(record: LogRecord): string | null {
+    const known = this.#abouts.get(record);
+    if (known !== undefined) return known;
+    const about = this.#idIn(record) ?? record.key;
+    this.#abouts.set(record, about);
+    return about;
+  }
+
+  /** Others key what they write as they like: what they wrote is about the id within, if it can be told at once. */
+  #idIn(record: LogRecord): string | null {
     const { step, serde } = this.#options;
-    if (step.from.foreign !== true) return record.key;
+    if (step.from.foreign !== true) return null;
     try {
-      const { id } = serde.decode(step.from.schema, record.value, record) as { id?: unknown };
-      return typeof id === 'string' ? id : record.key;
+      const decoded = serde.decode(step.from.schema, record.value, record);
+      // Whether the registry knows the schema is for the attempt to find out.
+      if (decoded instanceof Promise) decoded.catch(() => undefined);
+      const { id } = decoded as { readonly id?: unknown };
+      return typeof id === 'string' ? id : null;
     } catch {
       // It will be a dead letter, and whose it is does not matter.
-      return record.key;
+      return null;
     }
   }
 

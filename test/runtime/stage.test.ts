@@ -1,5 +1,6 @@
 import { fc, test as property } from '@fast-check/vitest';
 import { describe, expect, test } from 'vitest';
+import type { Serde } from '../../infra/codec/serde.ts';
 import { Unavailable } from '../../infra/errors.ts';
 import { createMemoryJournal } from '../../infra/journal/memory.ts';
 import { PartitionLost, type Log, type Transaction } from '../../infra/log/log.ts';
@@ -18,6 +19,7 @@ import {
   awhile,
   committedOf,
   endedOf,
+  instruction,
   numbered,
   outcome,
   recordsOf,
@@ -240,6 +242,44 @@ describe('records of the same key', () => {
     await until(() => expect(started).toEqual(['a', 'b', 'a']));
     const [ended] = await recordsOf<Outcome>(home, topics.outcomes);
     expect(ended?.row.instruction_id).toBe('a');
+  });
+
+  test('of a foreign producer whose schema is only being looked up follow each other, too', async () => {
+    const { started, process, end } = script();
+    const home = await memoryHome();
+    // The registry is asked once, and from then on the answer is there at once.
+    let known = false;
+    const serde: Serde = {
+      ...home.serde,
+      decode: (...asked) => {
+        const record = home.serde.decode(...asked);
+        if (known) return record;
+        return Promise.resolve(record).finally(() => (known = true));
+      },
+    };
+    const { stage } = await stageOf(process, { home, options: { serde } });
+    const value = home.serde.encode(topics.instructions, instruction('a'));
+    const record = { topic: 'spar.instructions', partition: 0, key: 'x', headers: {}, value };
+    await home.log.append([record, record, { ...record, key: 'y' }]);
+    await stage.start();
+    end('a');
+    await until(() => expect(stage.stats.done).toBe(3));
+    expect(started).toEqual(['a', 'a', 'a']);
+  });
+
+  test('of a foreign producer whose schema nobody knows end as dead letters, and not the process', async () => {
+    const { process, end } = script();
+    const { home, stage, failures } = await stageOf(process);
+    end('i0');
+    const value = Buffer.from([0, 0x7f, 0xff, 0xff, 0xff, 2]);
+    const record = { topic: 'spar.instructions', partition: 0, key: 'x', headers: {}, value };
+    await home.log.append([record, record]);
+    await append(home, ['i0']);
+    await stage.start();
+    await until(() => expect(stage.stats).toMatchObject({ done: 3, deadLetters: 2 }));
+    // A rejection that nobody waits for would end the process in the next turn.
+    await awhile();
+    expect(failures).toEqual([]);
   });
 
   test('do not hold up others', async () => {
