@@ -201,7 +201,7 @@ describe('a schema that is not known yet', () => {
 
   test.each([
     ['the registry never gave out', new PermanentError('unknown-schema', 'no such')],
-    ['is on a disk that is broken', new StorageError('broken', 'schemas.db')],
+    ['is on a disk that is broken', new StorageError('other', 'broken')],
   ])('and %s says so itself', async (_name, error) => {
     await expect(decoding(() => Promise.reject(error))(5)).rejects.toBe(error);
   });
