@@ -5,6 +5,7 @@ import { dataflow } from '../../topology/dataflow.ts';
 import { partitionOf } from '../../topology/partition.ts';
 import { firstSteps, groupOf, nameOnLog, type TopicInfo } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
+import type { RecordOrigin } from '../codec/serde.ts';
 import { RunError } from '../errors.ts';
 import type { Home } from '../home/home.ts';
 import type { LogRecord, NewRecord } from '../log/log.ts';
@@ -190,7 +191,7 @@ async function isCopyOf(
 /** Everything about one instruction is in one partition, which its id decides. */
 async function partitionFor(
   topic: TopicInfo,
-  record: Pick<LogRecord, 'key' | 'value' | 'partition'>,
+  record: LogRecord,
   from: CopySide,
   partitions: number,
 ): Promise<number> {
@@ -203,17 +204,22 @@ async function partitionFor(
 
 async function instructionOf(
   topic: TopicInfo,
-  { key, value }: Pick<LogRecord, 'key' | 'value'>,
+  record: RecordOrigin & Pick<LogRecord, 'value'>,
   from: CopySide,
 ): Promise<string | null> {
+  const { key, value } = record;
   if (topic === topics.deadLetters) {
     const letter = (await from.serde.decode(topic.schema, value)) as DeadLetter;
-    const origin = Object.values(topics).find(({ name }) => name === letter.topic);
-    return origin ? instructionOf(origin, { key: letter.key, value: letter.value }, from) : null;
+    const origin = topicOf(letter);
+    if (!origin) return null;
+    const { offset, key: theirs, value: bytes } = letter;
+    const died = { topic: nameOnLog(from.pipeline, origin), offset, key: theirs, timestamp: 0 };
+    return instructionOf(origin, { ...died, value: bytes }, from);
   }
   if (topic.foreign !== true) return partsOf(key ?? '')[1] ?? null;
   try {
-    const { id } = (await from.serde.decode(topic.schema, value)) as { readonly id?: unknown };
+    const decoded = await from.serde.decode(topic.schema, value, record);
+    const { id } = decoded as { readonly id?: unknown };
     return typeof id === 'string' ? id : key;
   } catch (error) {
     if (error instanceof PermanentError) return key;
@@ -239,7 +245,7 @@ async function translated(
     return { key: record.key, headers, value: await schemaIds.rewrite(topic, record.value) };
   }
   const letter = (await from.serde.decode(topic.schema, record.value)) as DeadLetter;
-  const origin = Object.values(topics).find(({ name }) => name === letter.topic);
+  const origin = topicOf(letter);
   const moved: DeadLetter = {
     ...letter,
     id: copiedId(letter.id),
@@ -248,6 +254,10 @@ async function translated(
   };
   return { key: moved.id, headers, value: to.serde.encode(topic, moved) };
 }
+
+/** Where its record came from; null if it is no topic of this version. */
+const topicOf = ({ topic }: DeadLetter): TopicInfo | null =>
+  Object.values(topics).find(({ name }) => name === topic) ?? null;
 
 /** Its offset is one of the home: on the log where it is now another record has it. */
 const copiedId = (id: string): string => `copied/${id}`;

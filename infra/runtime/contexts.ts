@@ -126,9 +126,25 @@ function createTable(
   partition?: number,
 ): Table<unknown> {
   const name = nameOnLog(pipeline, topic);
+  /** Null if it is no record of the topic: somebody else wrote it, and it is no row. */
+  const readable = async (row: LogRecord): Promise<unknown> => {
+    try {
+      return await serde.decode(topic.schema, row.value, row);
+    } catch (error) {
+      if (error instanceof PermanentError) return null;
+      throw error;
+    }
+  };
   const find = async (key: string): Promise<unknown> => {
-    const row = await log.latest(name, key, partition);
-    return row && serde.decode(topic.schema, row.value);
+    const latest = await log.latest(name, key, partition);
+    const row = latest && (await readable(latest));
+    if (latest === null || row !== null) return row;
+    const all = await log.ofKey(name, key, partition === undefined ? {} : { partition });
+    for (const earlier of all.toReversed()) {
+      const found = await readable(earlier);
+      if (found !== null) return found;
+    }
+    return null;
   };
   return {
     find,

@@ -155,6 +155,21 @@ describe('a table', () => {
     expect(await table.find('1/i1')).toEqual(outcome('i1', { cause: 'new' }));
   });
 
+  test('has no row that is no record: whose look-up meets one finds the row before it, or none', async () => {
+    const { table, append, home } = await tableOf();
+    const junk = (key: string) =>
+      home.log.append([
+        { topic: 'spar.outcomes', partition: 0, key, headers: {}, value: Buffer.from('junk') },
+      ]);
+    await junk('1/i2');
+    expect(await table.find('1/i2')).toBeNull();
+    await junk('1/i1');
+    await append('i1', 'old');
+    await append('i1', 'new');
+    await junk('1/i1');
+    expect(await table.find('1/i1')).toEqual(outcome('i1', { cause: 'new' }));
+  });
+
   test('waits for a row that is late', async () => {
     const { table, append, time } = await tableOf();
     const row = table.wait('1/i1', never);
