@@ -56,6 +56,8 @@ export function createSerde(
   const readers = new Map<string, AvroType>();
   /** By the reader's schema and the writer's id: as many as the registry has, since others never get in. */
   const decoders = new Map<string, Decoder>();
+  /** What the registry is being asked for: thousands of records may come before its first answer. */
+  const learning = new Map<string, Promise<Decoder>>();
   let scratch = Buffer.alloc(64 * 1024);
 
   const readerOf = (schema: string): AvroType => {
@@ -63,6 +65,17 @@ export function createSerde(
     readers.set(schema, reader);
     return reader;
   };
+
+  function learnt(schema: string, id: number): Promise<Decoder> {
+    const name = `${schema}/${id}`;
+    const underWay = learning.get(name);
+    if (underWay) return underWay;
+    const asked = learn(schema, id);
+    learning.set(name, asked);
+    const forget = () => learning.delete(name);
+    asked.then(forget, forget);
+    return asked;
+  }
 
   async function learn(schema: string, id: number): Promise<Decoder> {
     const writer = parseSchema(await registry.byId(id));
@@ -139,7 +152,7 @@ export function createSerde(
       const id = schemaIdOf(bytes);
       const decoder = decoders.get(`${schema}/${id}`);
       if (decoder) return decodeWith(decoder, schema, bytes);
-      return learn(schema, id).then((learnt) => decodeWith(learnt, schema, bytes));
+      return learnt(schema, id).then((found) => decodeWith(found, schema, bytes));
     },
   };
 }
