@@ -1,5 +1,5 @@
 import { PermanentError } from '../../processors/processor.ts';
-import type { Model, ModelRequest, Role } from '../../processors/processor.ts';
+import type { Model, ModelAnswer, ModelRequest, Role } from '../../processors/processor.ts';
 import { splitReasoning } from '../../processors/rules/reasoning.ts';
 import { addSpend, noSpend } from '../../processors/rules/spend.ts';
 import type { Spend } from '../../schemas/records.ts';
@@ -53,7 +53,7 @@ export interface Gateway {
     versions: Readonly<Record<Role, string>>,
     priority: Priority,
   ): Model;
-  /** Draws that are being asked for. */
+  /** Draws that are still under way, although whoever wanted them here has given them up. */
   underWay(): readonly string[];
   /** Calls back with draws that have ended, in the journal or in vain; returns the way out. */
   onEnded(listener: (draws: readonly string[]) => void): () => void;
@@ -82,14 +82,14 @@ export function createGateway(
   elsewhere: (draw: string) => Promise<void> | null = () => null,
 ): Gateway {
   /** Draws that are being asked for; it is bounded by the records in flight. */
-  const underWay = new Map<string, Promise<JournalEntry>>();
+  const underWay = new Map<string, UnderWay>();
   let isReady = false;
   const listeners = new Set<(draws: readonly string[]) => void>();
   /** Calls that were sent, each with the way to break it off. */
   const sent = new Set<AbortController>();
 
   return {
-    underWay: () => [...underWay.keys()],
+    underWay: () => [...underWay].flatMap(([id, { askers }]) => (askers === 0 ? [id] : [])),
     onEnded(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -100,54 +100,72 @@ export function createGateway(
     serves: (role, version) => roles[role]?.version === version,
     model: (origin, versions, priority) => ({
       async ask(request, signal) {
-        const ids = drawIds({ ...origin, modelVersion: versions[request.role] }, request);
-        let known = journal.find(ids);
-        if (!isReady && known.includes(null)) {
-          await ready(signal);
-          isReady = true;
-          // Others may have been answered meanwhile.
-          known = journal.find(ids);
-        }
-        const waits = ids.flatMap((id, index) =>
-          known[index] || underWay.has(id) ? [] : (elsewhere(id) ?? []),
-        );
-        if (waits.length > 0) {
-          await unlessAborted(Promise.all(waits), signal);
-          known = journal.find(ids);
-        }
-        const fresh = ids.filter((id, index) => !known[index] && !underWay.has(id));
-        const role = roles[request.role];
-        // `serves` said so before the record began.
-        if (!role) throw new Error(`nobody here answers for the ${request.role}`);
-        const lane = laneFor(role, origin.instruction);
-        for (const group of chunks(fresh, Math.min(lane.choicesMax, role.choicesMax))) {
-          const asked = askFor(group, request, { origin, role, lane, priority }, signal);
-          for (const [index, id] of group.entries()) {
-            const entry = asked.then((entries) => entries[index] as JournalEntry);
-            underWay.set(id, entry);
-            // `finally` alone would make a second promise whose rejection nobody handles.
-            const forget = () => underWay.delete(id);
-            entry.then(forget, forget);
+        for (;;) {
+          try {
+            return await answerTo(request, { origin, versions, priority }, signal);
+          } catch (error) {
+            // Another who had asked for the same, and whom we had joined, has given it up: now it is ours to ask.
+            if (!(error instanceof GivenUp) || signal.aborted) throw error;
           }
-          const tell = () => listeners.forEach((listener) => listener(group));
-          asked.then(tell, tell);
         }
-        const answered = Promise.all(
-          // What is not known is under way, since whatever was neither has just been asked for.
-          ids.map((id, index) =>
-            Promise.resolve(known[index] ?? (underWay.get(id) as Promise<JournalEntry>)),
-          ),
-        );
-        // Given up, a call that was sent goes on, and nobody here waits for it.
-        answered.catch(() => undefined);
-        const entries = await unlessAborted(answered, signal);
-        return {
-          choices: entries.map(({ choice }) => choice),
-          spend: entries.map(({ spend }) => spend).reduce(addSpend, noSpend),
-        };
       },
     }),
   };
+
+  async function answerTo(
+    request: ModelRequest,
+    { origin, versions, priority }: Asker,
+    signal: AbortSignal,
+  ): Promise<ModelAnswer> {
+    const ids = drawIds({ ...origin, modelVersion: versions[request.role] }, request);
+    let known = journal.find(ids);
+    if (!isReady && known.includes(null)) {
+      await ready(signal);
+      isReady = true;
+      // Others may have been answered meanwhile.
+      known = journal.find(ids);
+    }
+    const waits = ids.flatMap((id, index) =>
+      known[index] || underWay.has(id) ? [] : (elsewhere(id) ?? []),
+    );
+    if (waits.length > 0) {
+      await unlessAborted(Promise.all(waits), signal);
+      known = journal.find(ids);
+    }
+    const fresh = ids.filter((id, index) => !known[index] && !underWay.has(id));
+    const role = roles[request.role];
+    // `serves` said so before the record began.
+    if (!role) throw new Error(`nobody here answers for the ${request.role}`);
+    const lane = laneFor(role, origin.instruction);
+    for (const group of chunks(fresh, Math.min(lane.choicesMax, role.choicesMax))) {
+      const asked = askFor(group, request, { origin, role, lane, priority }, signal);
+      for (const [index, id] of group.entries()) {
+        const entry = asked.then((entries) => entries[index] as JournalEntry);
+        underWay.set(id, { entry, askers: 0 });
+        // `finally` alone would make a second promise whose rejection nobody handles.
+        const forget = () => underWay.delete(id);
+        entry.then(forget, forget);
+      }
+      const tell = () => listeners.forEach((listener) => listener(group));
+      asked.then(tell, tell);
+    }
+    // What is not known is under way, since whatever was neither has just been asked for.
+    const joined = ids.map((id, index) => (known[index] ? null : (underWay.get(id) as UnderWay)));
+    const answered = Promise.all(
+      joined.map((one, index) => one?.entry ?? (known[index] as JournalEntry)),
+    );
+    for (const one of joined) if (one) one.askers++;
+    try {
+      // Given up, a call that was sent goes on, and nobody here waits for it.
+      const entries = await unlessAborted(answered, signal);
+      return {
+        choices: entries.map(({ choice }) => choice),
+        spend: entries.map(({ spend }) => spend).reduce(addSpend, noSpend),
+      };
+    } finally {
+      for (const one of joined) if (one) one.askers--;
+    }
+  }
 
   /** One request for a group of draws of the same prompt: journaled whole or not at all. */
   async function askFor(
@@ -224,6 +242,20 @@ export function createGateway(
       release();
     }
   }
+}
+
+/** A draw that is being asked for. */
+interface UnderWay {
+  readonly entry: Promise<JournalEntry>;
+  /** How many wait for it here. */
+  askers: number;
+}
+
+/** On whose behalf something is asked. */
+interface Asker {
+  readonly origin: Omit<Origin, 'modelVersion'>;
+  readonly versions: Readonly<Record<Role, string>>;
+  readonly priority: Priority;
 }
 
 interface Way {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { GivenUp } from '../../infra/errors.ts';
 import { createMemoryJournal } from '../../infra/journal/memory.ts';
 import type { Journal } from '../../infra/journal/journal.ts';
 import { CallError, type Call, type CallAnswer } from '../../infra/model/endpoint.ts';
@@ -101,7 +102,7 @@ function setup({
       versions,
       { rank: 1, order: 0 },
     );
-  return { calls, asked, journal, ledger, lanes, modelFor, model: modelFor('i1') };
+  return { calls, asked, journal, ledger, lanes, gateway, modelFor, model: modelFor('i1') };
 }
 
 const textsOf = ({ choices }: { readonly choices: readonly { readonly text: string }[] }) =>
@@ -203,6 +204,59 @@ describe('what is being asked for', () => {
     expect(ended.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
     broken = false;
     await expect(model.ask(request, never)).resolves.toBeDefined();
+  });
+});
+
+describe('what is given up by one who asked', () => {
+  /** Two places, taken by a call that the test ends. */
+  function busy() {
+    const first = Promise.withResolvers<undefined>();
+    const made = setup({
+      maxInFlight: 2,
+      answer: async (call, number) => {
+        if (number === 1) await first.promise;
+        return plain(call, number);
+      },
+    });
+    const ask = (change: Partial<ModelRequest['draws']>, signal: AbortSignal) =>
+      made.model.ask(draws({ count: 2, ...change }), signal);
+    return { ...made, ask, end: () => first.resolve(undefined) };
+  }
+  const givenUp = new GivenUp('the partition is given up');
+
+  test('before it was sent is asked for by whoever had joined it', async () => {
+    const { ask, calls, end } = busy();
+    const one = ask({}, never);
+    const given = new AbortController();
+    const gone = ask({ round: 1 }, given.signal);
+    const joined = ask({ round: 1 }, never);
+    given.abort(givenUp);
+    await expect(gone).rejects.toBe(givenUp);
+    end();
+    expect(textsOf(await joined)).toEqual(['call 2 choice 0', 'call 2 choice 1']);
+    await one;
+    expect(calls).toHaveLength(2);
+  });
+
+  test('after it was sent goes on, and is named until it has ended', async () => {
+    const { ask, calls, end, gateway } = busy();
+    const ended: string[] = [];
+    gateway.onEnded((those) => ended.push(...those));
+    const given = new AbortController();
+    const gone = ask({}, given.signal);
+    await expect.poll(() => calls.length).toBe(1);
+    expect(gateway.underWay()).toEqual([]);
+    given.abort(givenUp);
+    await expect(gone).rejects.toBe(givenUp);
+    const named = gateway.underWay();
+    expect(named).toHaveLength(2);
+    const joined = ask({}, never);
+    expect(gateway.underWay()).toEqual([]);
+    end();
+    expect(textsOf(await joined)).toEqual(['call 1 choice 0', 'call 1 choice 1']);
+    expect(ended).toEqual(named);
+    expect(gateway.underWay()).toEqual([]);
+    expect(calls).toHaveLength(1);
   });
 });
 
