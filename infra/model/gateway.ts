@@ -78,8 +78,11 @@ export function createGateway(
   time: Time,
   /** Resolves when the endpoints are known to answer; asked before the first call, and never if none is made. */
   ready: (signal: AbortSignal) => Promise<unknown>,
-  /** Resolves when another process is no longer asking for the draw; null if none is known to be at it. */
-  elsewhere: (draw: string) => Promise<void> | null = () => null,
+  /**
+   * Resolves when another process is no longer asking for the draw; null if none is known to be at it. Left out where
+   * there is no other process.
+   */
+  elsewhere?: (draw: string) => Promise<void> | null,
 ): Gateway {
   /** Draws that are being asked for; it is bounded by the records in flight. */
   const underWay = new Map<string, UnderWay>();
@@ -126,7 +129,7 @@ export function createGateway(
       known = journal.find(ids);
     }
     const waits = ids.flatMap((id, index) =>
-      known[index] || underWay.has(id) ? [] : (elsewhere(id) ?? []),
+      known[index] || underWay.has(id) ? [] : (elsewhere?.(id) ?? []),
     );
     if (waits.length > 0) {
       await unlessAborted(Promise.all(waits), signal);
@@ -186,7 +189,7 @@ export function createGateway(
     };
     try {
       const answer = await lane.policy.run(
-        (go) => sendInTurn(call, lane, priority, go, signal),
+        (go) => sendInTurn(ids, call, lane, priority, go, signal),
         seed / 2 ** 31,
         signal,
         (error) => ledger.count(origin.iteration, retryCounters(error)),
@@ -206,18 +209,21 @@ export function createGateway(
       await ledger.answered(origin.iteration, purpose, entries, spend, request.draws.attempt);
       return entries;
     } catch (error) {
+      if (error instanceof AnsweredElsewhere) return error.entries;
       throw signal.aborted ? (signal.reason as Error) : forProcessor(error, lane, request);
     }
   }
 
+  /** @throws AnsweredElsewhere if another process has been answered while the call waited for its turn */
   async function sendInTurn(
+    ids: readonly string[],
     call: Call,
     lane: Lane,
-    { rank, order }: Priority,
+    priority: Priority,
     go: () => void,
     signal: AbortSignal,
   ): Promise<CallAnswer> {
-    const release = await lane.queue.acquire(rank, order, call.n, signal);
+    const release = await turnOf(ids, call, lane, priority, signal);
     const left = ledger.sent(call.purpose, call.n);
     const breakOff = new AbortController();
     const onAbort = () => {
@@ -242,6 +248,27 @@ export function createGateway(
       release();
     }
   }
+
+  /** A turn may be long in coming, and the work somebody else's meanwhile: what they have asked, or ask, is theirs. */
+  async function turnOf(
+    ids: readonly string[],
+    call: Call,
+    { queue }: Lane,
+    { rank, order }: Priority,
+    signal: AbortSignal,
+  ): Promise<() => void> {
+    for (;;) {
+      const release = await queue.acquire(rank, order, call.n, signal);
+      if (!elsewhere) return release;
+      const known = journal.find(ids);
+      const waits = ids.flatMap((id) => elsewhere(id) ?? []);
+      const answered = known.filter((entry) => entry !== null);
+      if (answered.length < ids.length && waits.length === 0) return release;
+      release();
+      if (answered.length === ids.length) throw new AnsweredElsewhere(answered);
+      await unlessAborted(Promise.all(waits), signal);
+    }
+  }
 }
 
 /** A draw that is being asked for. */
@@ -256,6 +283,16 @@ interface Asker {
   readonly origin: Omit<Origin, 'modelVersion'>;
   readonly versions: Readonly<Record<Role, string>>;
   readonly priority: Priority;
+}
+
+/** No call was needed: what it would have brought is in the journal of another process. */
+class AnsweredElsewhere extends Error {
+  readonly entries: readonly JournalEntry[];
+
+  constructor(entries: readonly JournalEntry[]) {
+    super('answered elsewhere');
+    this.entries = entries;
+  }
 }
 
 interface Way {
