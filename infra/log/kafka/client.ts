@@ -191,8 +191,10 @@ const trackedSockets =
   ({ host, port, ssl, onConnect }) => {
     // Names go into the handshake, addresses must not.
     const named = isIP(host) === 0 ? { servername: host } : {};
-    const socket = ssl
-      ? connectTls({ host, port, ...named, ...ssl }, onConnect)
+    // The types of 2.2.4 do not say that it is absent where there is no TLS.
+    const options = ssl as typeof ssl | undefined;
+    const socket = options
+      ? connectTls({ host, port, ...named, ...options }, onConnect)
       : connect({ host, port }, onConnect);
     socket.setKeepAlive(true, keepAliveMs);
     sockets.add(socket);
