@@ -183,7 +183,7 @@ async function copyDependencies(folder: string, progress: Progress): Promise<voi
   const project = join(folder, '..', 'pom.xml');
   await writeFile(
     project,
-    `<project xmlns="http://maven.apache.org/POM/4.0.0">
+    `<project>
   <modelVersion>4.0.0</modelVersion>
   <groupId>spar</groupId><artifactId>kafka</artifactId><version>0</version><packaging>pom</packaging>
   <dependencies>
