@@ -11,6 +11,7 @@ import { runCommand } from './run.ts';
 import { simulateCommand } from './simulate.ts';
 import { statusCommand } from './status.ts';
 import { tapCommand } from './tap.ts';
+import { topicsCommand } from './topics.ts';
 import { topologyCommand } from './topology.ts';
 import { treeCommand } from './tree.ts';
 import { version } from './version.ts';
@@ -63,6 +64,7 @@ Start here:
     topologyCommand(),
     workerCommand(),
     ingestCommand(),
+    topicsCommand(),
     doctorCommand(),
     simulateCommand(),
   ]) {

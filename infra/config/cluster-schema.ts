@@ -56,7 +56,9 @@ export const kafkaSection = z
       .max(32)
       .nullable()
       .default(null)
-      .describe('Copies of each partition; null for three, or as many as there are brokers if these are fewer.'),
+      .describe(
+        'Copies of each partition; null for three, or as many as there are brokers if these are fewer.',
+      ),
     tls: z
       .strictObject({
         enabled: z.boolean().default(false).describe('Whether to speak TLS to the brokers.'),

@@ -3,7 +3,7 @@ import { RunError } from '../errors.ts';
 import { openTopicAdmin, type TopicAdminOptions } from '../log/kafka/topics.ts';
 import { checkTopics } from './topics.ts';
 import type { TopicsAsked } from './wanted.ts';
-import { lines } from './words.ts';
+import { complaints } from './words.ts';
 
 export interface AssertOptions extends TopicAdminOptions {
   readonly topics: readonly TopicInfo[];
@@ -38,7 +38,7 @@ export async function assertTopics({
     throw new RunError(
       [
         `the topics of the pipeline ${asked.pipeline} are not as they should be:`,
-        ...lines(wrong, (subject, text) => `  ${subject}: ${text}`),
+        ...complaints(wrong).map((line) => `  ${line}`),
         ...(wrong.some(({ level }) => level === 'change')
           ? [`\`${remedy}\` mends what it can.`]
           : []),

@@ -6,7 +6,7 @@ import type { TopicAdmin } from './admin.ts';
 import { topicDifferences, type Difference } from './plan.ts';
 import { register, schemaDifferences } from './schemas.ts';
 import type { TopicsAsked } from './wanted.ts';
-import { lines } from './words.ts';
+import { complaints } from './words.ts';
 
 export interface TopicsOptions {
   readonly topics: readonly TopicInfo[];
@@ -85,7 +85,7 @@ async function settled(options: TopicsOptions, time: Time): Promise<readonly Dif
     if (left.every(({ level }) => level === 'remark')) return left;
     if (time.monotonic() > deadline) {
       throw new RunError(
-        ['somebody else changes these topics, too:', ...linesOf(left)].join('\n  '),
+        ['somebody else changes these topics, too:', ...complaints(left)].join('\n  '),
       );
     }
     await time.sleep(pollMs);
@@ -95,9 +95,6 @@ async function settled(options: TopicsOptions, time: Time): Promise<readonly Dif
 function refuse(problems: readonly Difference[]): void {
   if (problems.length === 0) return;
   throw new RunError(
-    ['nothing was changed, since this cannot be mended:', ...linesOf(problems)].join('\n  '),
+    ['nothing was changed, since this cannot be mended:', ...complaints(problems)].join('\n  '),
   );
 }
-
-const linesOf = (all: readonly Difference[]): readonly string[] =>
-  lines(all, (subject, text) => `${subject}: ${text}`);

@@ -15,18 +15,33 @@ export function subjectOf(difference: Difference): string {
   }
 }
 
-/** What is the matter with it; a problem says what to do. */
-export function inWords(difference: Difference): string {
+/** What `spar topics apply` would do about it, or why it would do nothing. */
+export function planned(difference: Difference): string {
+  if (difference.level !== 'change') return complaint(difference);
   switch (difference.kind) {
     case 'missing':
       return wantedInWords(difference.wanted);
     case 'config': {
+      const { config, is, wanted } = difference;
+      return `${config}: ${valueInWords(config, is)} → ${valueInWords(config, wanted)}`;
+    }
+    case 'schema':
+      return difference.another ? 'schema: a new version' : 'schema';
+  }
+}
+
+/** What is the matter with it; of a problem, what to do. */
+export function complaint(difference: Difference): string {
+  switch (difference.kind) {
+    case 'missing':
+      return 'missing';
+    case 'config': {
       const { config, level } = difference;
-      const [is, wanted] = [difference.is, difference.wanted].map((value) =>
+      const [is = '', wanted = ''] = [difference.is, difference.wanted].map((value) =>
         valueInWords(config, value),
       );
       return level === 'change'
-        ? `${config}: ${is} → ${wanted}`
+        ? `${config} is ${is}, and should be ${wanted}`
         : `${config}: ${is} stays, though ${wanted} would do`;
     }
     case 'partitions': {
@@ -54,30 +69,26 @@ export function inWords(difference: Difference): string {
     }
     case 'schema': {
       const { another, reasons, level } = difference;
-      if (level === 'change') return another ? 'schema: a new version' : 'schema';
+      if (level === 'change') {
+        return another ? 'only other versions are in the registry' : 'not in the registry';
+      }
       return (
-        `the schema of this version of spar does not fit the ones there: ${reasons.join('; ')}. Use the version of ` +
-        'spar that wrote them, or name another pipeline'
+        `the schema of this version of spar does not fit those that are there: ${reasons.join('; ')}. Use the ` +
+        'version of spar that wrote them, or name another pipeline'
       );
     }
   }
 }
 
-/** Lines of a list; what is the same of many topics is said once. */
-export function lines(
+/** A line for each, where what is the same of several is said once. */
+export function complaints(
   differences: readonly Difference[],
-  lineOf: (subject: string, text: string, difference: Difference) => string,
+  lineOf = (subjects: string, text: string): string => `${subjects}: ${text}`,
 ): readonly string[] {
-  const groups = Map.groupBy(differences, (one) =>
-    one.level === 'change' ? `${subjectOf(one)} ${inWords(one)}` : inWords(one),
-  );
-  return [...groups.values()].flatMap((group) => {
-    const [first] = group;
-    if (!first) return [];
+  return [...Map.groupBy(differences, complaint)].map(([text, group]) => {
     const subjects = group.map(subjectOf);
     const few = subjects.slice(0, 2).join(', ');
-    const subject = subjects.length > 2 ? `${few} and ${subjects.length - 2} more` : few;
-    return [lineOf(subject, inWords(first), first)];
+    return lineOf(subjects.length > 2 ? `${few} and ${subjects.length - 2} more` : few, text);
   });
 }
 
@@ -126,7 +137,7 @@ function spanInWords(value: string): string {
   return `${ms / unit} ${name}`;
 }
 
-function bytesInWords(bytes: number): string {
+export function bytesInWords(bytes: number): string {
   const names = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   const power = Math.min(names.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
   const value = bytes / 1024 ** power;
