@@ -87,29 +87,19 @@ function differencesOf(
   found: FoundTopic,
   asked: TopicsAsked,
 ): readonly Difference[] {
-  const { name: topic, partitions, replication } = wanted;
+  const topic = wanted.name;
   return [
-    ...(found.partitions === partitions
+    ...(found.partitions === wanted.partitions
       ? []
       : [
           {
             level: 'problem',
             kind: 'partitions',
-            ...{ topic, is: found.partitions, wanted: partitions },
+            ...{ topic, is: found.partitions, wanted: wanted.partitions },
             asked: asked.partitions !== null,
           } as const,
         ]),
-    ...(found.replication === replication
-      ? []
-      : [
-          {
-            // Whoever names a number means it; a cluster that has grown since is no reason to stand still.
-            level:
-              asked.replication !== null && found.replication < replication ? 'problem' : 'remark',
-            kind: 'replication',
-            ...{ topic, is: found.replication, wanted: replication },
-          } as const,
-        ]),
+    ...otherCopies(wanted, found, asked),
     ...Object.entries(wanted.configs).flatMap(([config, value]) => {
       const is = found.configs?.[config];
       if (is === undefined || is === value) return [];
@@ -117,6 +107,19 @@ function differencesOf(
       return [{ level, kind: 'config', topic, config, is, wanted: value } as const];
     }),
   ];
+}
+
+function otherCopies(
+  { name: topic, replication: wanted }: WantedTopic,
+  { replication: is }: FoundTopic,
+  asked: TopicsAsked,
+): readonly Difference[] {
+  // Whoever names a number means it. Otherwise a cluster that has grown since is no reason to stand still, and one
+  // that has a broker down none to say anything.
+  const isAsked = asked.replication !== null;
+  if (is === wanted || (is > wanted && !isAsked)) return [];
+  const level = isAsked && is < wanted ? 'problem' : 'remark';
+  return [{ level, kind: 'replication', topic, is, wanted }];
 }
 
 /** Whether the change would take something away that somebody may count on. */
