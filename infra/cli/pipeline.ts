@@ -35,7 +35,7 @@ export const pipelineOptions = (): readonly Option[] => [
 ];
 
 /** @throws UsageError with every problem of the config */
-export const configOf = (flags: PipelineFlags, command: Command): Config =>
+export const configOf = (flags: Pick<PipelineFlags, 'config'>, command: Command): Config =>
   loadConfig(flags.config ?? null, overridesOf(command, process.env));
 
 /** A pipeline, opened for reading only: others may be working on it. */
