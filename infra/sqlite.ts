@@ -67,22 +67,24 @@ export function openDatabase(options: OpenOptions): Database {
   const database = connect(file, readOnly, busyTimeoutMs);
   try {
     database.exec(`PRAGMA cache_size = -${cacheKiB}`);
-    const found = [pragma(database, 'application_id'), pragma(database, 'user_version')] as const;
-    if (found[0] === 0 && found[1] === 0 && pragma(database, 'schema_version') === 0) {
+    const found = originOf(database);
+    if (found.application === 0 && found.version === 0 && found.schema === 0) {
       if (readOnly) throw new StorageError('missing', `${file} is empty: nothing was run here yet`);
       // The vacuum mode can be chosen only before the first table, and the journal mode outside a transaction.
       database.exec(`PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;`);
       transaction(database, () => {
+        // Another process may have made it while we waited for our turn.
+        if (pragma(database, 'schema_version') !== 0) return;
         options.create(database);
         database.exec(`PRAGMA application_id = ${applicationId}`);
         database.exec(`PRAGMA user_version = ${options.version}`);
       });
-    } else if (found[0] !== applicationId) {
+    } else if (found.application !== applicationId) {
       throw new StorageError('version', `${file} is not a file of spar; choose another home`);
-    } else if (found[1] !== options.version) {
+    } else if (found.version !== options.version) {
       throw new StorageError(
         'version',
-        `${file} belongs to a home from another version of spar (format ${found[1]}, this one reads ` +
+        `${file} belongs to a home from another version of spar (format ${found.version}, this one reads ` +
           `${options.version}); use that version, or start a new home`,
       );
     }
@@ -285,6 +287,18 @@ function wrap(statement: StatementSync, attempt: Attempt): Statement {
       attempt(() => statement.iterate(...values) as unknown as Iterable<SqlRow>),
     run: (...values) => attempt(() => Number(statement.run(...values).changes)),
   };
+}
+
+/** Whose file it is, all at one moment: another process may be making it. */
+function originOf(
+  database: Database,
+): Readonly<Record<'application' | 'version' | 'schema', number>> {
+  database.exec('BEGIN');
+  const [application, version, schema] = ['application_id', 'user_version', 'schema_version'].map(
+    (name) => pragma(database, name),
+  );
+  database.exec('COMMIT');
+  return { application: application ?? 0, version: version ?? 0, schema: schema ?? 0 };
 }
 
 function pragma(database: Database, name: string): number {

@@ -8,7 +8,8 @@ import type { RecordOrigin } from '../codec/serde.ts';
 import { resolveCluster } from '../config/cluster.ts';
 import type { HomeView } from '../home/home.ts';
 import type { NewRecord } from '../log/log.ts';
-import { scan } from '../log/scan.ts';
+import { newestFirst, scan } from '../log/scan.ts';
+import { retryHeader } from '../runtime/headers.ts';
 import { oneLine } from '../text.ts';
 import {
   examples,
@@ -22,7 +23,7 @@ import {
 } from './options.ts';
 import { indented, jsonLine, jsonText, print } from './output.ts';
 import { configOf, openPipeline, withView, workLogger, type PipelineFlags } from './pipeline.ts';
-import { decoded, decodedOrBytes, homeFlag, latestOf, newestFirst } from './view.ts';
+import { decoded, decodedOrBytes, homeFlag, latestOf } from './view.ts';
 
 interface Flags extends PipelineFlags {
   readonly limit: number;
@@ -244,9 +245,6 @@ const isCut = ({ cause, value }: DeadLetter): boolean =>
 const cutText = ({ id, topic, partition, offset }: DeadLetter): string =>
   `${oneLine(id, 80)} cannot be tried again: its record is larger than any that is read, and is still at offset ` +
   `${offset} of partition ${partition} of ${oneLine(topic, 80)}. Put it into the stream in a smaller form.`;
-
-/** Names the dead letter that a record was made from, so that none is retried twice. */
-const retryHeader = 'retry-of';
 
 const recordOf = (letter: DeadLetter, topic: string): NewRecord => ({
   topic,

@@ -58,34 +58,26 @@ export async function withView<Result>(
 }
 
 /** What speaks to a cluster is loaded only where there is one. */
-const loadCluster = () => import('../home/cluster.ts');
+const loadCluster = async () => ({
+  ...(await import('../home/cluster.ts')),
+  ...(await import('../codec/confluent-registry.ts')),
+});
 
 async function viewCluster(
   folder: string,
   pipeline: string,
   cluster: ClusterSettings,
 ): Promise<HomeView> {
-  const { viewClusterHome, openRegistry } = await loadCluster();
-  const registry = await openRegistry(cluster.registry);
-  const view = await viewClusterHome({
+  const { viewClusterHome, openConfluentRegistry } = await loadCluster();
+  return viewClusterHome({
     folder,
     pipeline,
     cluster,
-    registry,
+    registry: await openConfluentRegistry(cluster.registry),
     time: systemTime,
     // Whoever only looks has no log of its own; what matters is an error.
     logger: createLogger({ level: 'error', file: null, secrets: cluster.secrets }),
-  }).catch((error: unknown) => {
-    registry.close();
-    throw error;
   });
-  return {
-    ...view,
-    async close() {
-      await view.close();
-      registry.close();
-    },
-  };
 }
 
 /** A pipeline, opened for work. */
@@ -110,21 +102,17 @@ export async function openPipeline(
     const home = await openHome({ folder, pipeline, time: systemTime });
     return { home, siblings: null, serve: () => undefined, close: () => home.close() };
   }
-  const { openClusterHome, openRegistry } = await loadCluster();
-  const registry = await openRegistry(cluster.registry);
+  const { openClusterHome, openConfluentRegistry } = await loadCluster();
   let siblings: Siblings | null = null;
   let gateway: Gateway | null = null;
   const home = await openClusterHome({
     folder,
     pipeline,
     cluster,
-    registry,
+    registry: await openConfluentRegistry(cluster.registry),
     handover: async (place, signal) => (await siblings?.takeOver(place, signal)) ?? false,
     time: systemTime,
     logger,
-  }).catch((error: unknown) => {
-    registry.close();
-    throw error;
   });
   siblings = await openSiblings({
     folder,
@@ -147,7 +135,6 @@ export async function openPipeline(
     async close() {
       await home.close();
       await opened.close();
-      registry.close();
     },
   };
 }

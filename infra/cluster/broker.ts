@@ -155,7 +155,11 @@ const propertiesText = (all: Readonly<Record<string, string>>): string =>
     .join('');
 
 /** Sixteen random bytes in 22 characters, as Kafka wants its ids. */
-const newId = (): string => randomBytes(16).toString('base64url');
+/** Not one that begins like an option, as one in 64 would. */
+function newId(): string {
+  const id = randomBytes(16).toString('base64url');
+  return id.startsWith('-') ? newId() : id;
+}
 
 function idIn(file: string): string {
   const [, id] = /^cluster\.id=(.+)$/m.exec(readFileSync(file, 'utf8')) ?? [];

@@ -3,7 +3,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { inspect } from 'node:util';
 import { PermanentError } from '../../processors/processor.ts';
-import { UsageError } from '../errors.ts';
+import { Unavailable, UsageError } from '../errors.ts';
 import { messageOf, oneLine, withoutSecrets } from '../text.ts';
 import { misfits, normalised, parseSchema } from './avro.ts';
 import type { SchemaRegistry, SchemaVersion } from './registry.ts';
@@ -228,8 +228,7 @@ export async function openConfluentRegistry(
 }
 
 /** A request that failed; it may succeed later, or when someone has mended what the sentence says. */
-class RegistryError extends Error {
-  override readonly name = 'RegistryError';
+class RegistryError extends Unavailable {
   /** The registry said that there is no such thing. */
   readonly missing: boolean;
 

@@ -1,9 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { PermanentError } from '../../processors/processor.ts';
-import { Unavailable, UsageError } from '../errors.ts';
+import { UsageError } from '../errors.ts';
 import { nameOnLog, type TopicInfo } from '../../topology/topology.ts';
 import type { LogRecord } from '../log/log.ts';
-import { StorageError } from '../sqlite.ts';
 import { parseSchema, schemaText, unreadable, type AvroType } from './avro.ts';
 import type { SchemaRegistry } from './registry.ts';
 
@@ -71,7 +70,7 @@ export function createSerde(
   };
 
   async function learn(schema: string, id: number): Promise<Decoder> {
-    const writer = writerOf(id, await textOfSchema(id));
+    const writer = writerOf(id, await registry.byId(id));
     const reader = readerOf(schema);
     const problem = unreadable(reader, writer);
     if (problem !== null) {
@@ -88,16 +87,6 @@ export function createSerde(
     learning.set(key, asked);
     return asked;
   };
-
-  /** That nobody can be asked is no fault of the record that needs the answer. */
-  async function textOfSchema(id: number): Promise<string> {
-    try {
-      return await registry.byId(id);
-    } catch (error) {
-      if (error instanceof PermanentError || error instanceof StorageError) throw error;
-      throw new Unavailable(textOf(error), { cause: error });
-    }
-  }
 
   async function registered(subject: string, text: string): Promise<number> {
     const problems = await registry.incompatibilities(subject, text);

@@ -1,22 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import type { Auth, ConfluentRegistryOptions, Tls } from '../codec/confluent-registry.ts';
 import { UsageError } from '../errors.ts';
 import type { KafkaSettings, SaslSettings, TlsSettings } from '../log/kafka/settings.ts';
 import { messageOf } from '../text.ts';
 import type { Config } from './schema.ts';
 
-/** How to reach the schema registry; secrets are values here. */
-export interface RegistrySettings {
-  readonly url: string;
-  readonly basic: { readonly username: string; readonly password: string } | null;
-  readonly token: string | null;
-  readonly tls: TlsSettings | null;
-  readonly timeoutMs: number;
-}
-
+/** How to reach a cluster; secrets are values here. */
 export interface ClusterSettings {
   readonly kafka: KafkaSettings;
-  readonly registry: RegistrySettings;
+  readonly registry: ConfluentRegistryOptions;
   /** Values that must never be written anywhere. */
   readonly secrets: readonly string[];
 }
@@ -42,20 +35,6 @@ export function resolveCluster(
     if (value !== null) secrets.push(value);
     return value;
   };
-  const password = secret(
-    secretOf(
-      'the registry',
-      'password',
-      registry.password_file,
-      registry.password_env,
-      environment,
-    ),
-  );
-  if ((password === null) !== (registry.username === undefined)) {
-    throw new UsageError(
-      'registry: a username and a password (password_env or password_file) go together',
-    );
-  }
   return {
     kafka: {
       brokers: [kafka.brokers].flat().flatMap((text) => text.split(',')),
@@ -75,21 +54,7 @@ export function resolveCluster(
       },
       fetchBytes: kafka.fetch_bytes,
     },
-    registry: {
-      url: registry.url.replace(/\/+$/, ''),
-      basic:
-        registry.username === undefined || password === null
-          ? null
-          : { username: registry.username, password },
-      token: secret(
-        secretOf('the registry', 'token', registry.token_file, registry.token_env, environment),
-      ),
-      tls:
-        (registry.ca_file ?? registry.cert_file ?? registry.key_file)
-          ? tlsOf('registry', registry, secret)
-          : null,
-      timeoutMs: registry.timeout_ms,
-    },
+    registry: registryOptions({ ...registry, url: registry.url }, secret, environment),
     secrets,
   };
 }
@@ -117,6 +82,36 @@ function tlsOf(
     cert: read('cert_file', cert_file),
     key: secret(read('key_file', key_file)),
   };
+}
+
+function registryOptions(
+  registry: Config['registry'] & { readonly url: string },
+  secret: (value: string | null) => string | null,
+  environment: NodeJS.ProcessEnv,
+): ConfluentRegistryOptions {
+  const { username, timeout_ms: timeoutMs } = registry;
+  const of = (what: string, file: string | undefined, variable: string | undefined) =>
+    secret(secretOf('the registry', what, file, variable, environment));
+  const password = of('password', registry.password_file, registry.password_env);
+  const token = of('token', registry.token_file, registry.token_env);
+  if ((password === null) !== (username === undefined)) {
+    throw new UsageError(
+      'registry: a username and a password (password_env or password_file) go together',
+    );
+  }
+  if (password !== null && token !== null) {
+    throw new UsageError('registry: give a password or a token, not both');
+  }
+  let auth: Auth | undefined;
+  if (token !== null) auth = { token };
+  else if (username !== undefined && password !== null) auth = { user: username, password };
+  const { ca, cert, key } = tlsOf('registry', registry, secret);
+  const tls: Tls = {
+    ...(ca !== null && { ca }),
+    ...(cert !== null && { certificate: cert }),
+    ...(key !== null && { key }),
+  };
+  return { url: registry.url, timeoutMs, auth, tls };
 }
 
 function saslOf(

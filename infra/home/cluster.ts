@@ -2,10 +2,9 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { topics } from '../../topology/topics.ts';
 import { nameOnLog } from '../../topology/topology.ts';
-import { openConfluentRegistry, type ConfluentRegistry } from '../codec/confluent-registry.ts';
 import type { SchemaRegistry } from '../codec/registry.ts';
 import { createSerde } from '../codec/serde.ts';
-import type { ClusterSettings, RegistrySettings } from '../config/cluster.ts';
+import type { ClusterSettings } from '../config/cluster.ts';
 import { plainReaders } from '../input/instruction.ts';
 import { openSharedJournal, readAllCounters, type SharedJournal } from '../journal/shared.ts';
 import { openKafkaLog, type KafkaLog, type Handover } from '../log/kafka/kafka.ts';
@@ -23,32 +22,11 @@ export interface ClusterOptions {
   readonly folder: string;
   readonly pipeline: string;
   readonly cluster: ClusterSettings;
-  readonly registry: SchemaRegistry;
+  /** The home's from now on: it is closed with it. */
+  readonly registry: SchemaRegistry & { readonly close: () => void };
   readonly time: Time;
   readonly logger: Logger;
 }
-
-/** The registry of a cluster, as its settings say; whoever opens it closes it. */
-export const openRegistry = ({
-  url,
-  basic,
-  token,
-  tls,
-  timeoutMs,
-}: RegistrySettings): Promise<ConfluentRegistry> =>
-  openConfluentRegistry({
-    url,
-    timeoutMs,
-    ...(token !== null && { auth: { token } }),
-    ...(basic && { auth: { user: basic.username, password: basic.password } }),
-    ...(tls && {
-      tls: {
-        ca: tls.ca ?? undefined,
-        certificate: tls.cert ?? undefined,
-        key: tls.key ?? undefined,
-      },
-    }),
-  });
 
 /**
  * Opens a pipeline on a cluster for work. Any number of processes may do so at a time, those of one machine in one
@@ -74,15 +52,18 @@ export async function openClusterHome(
       pipeline,
       log,
       serde,
+      registry,
       journal,
       isShared: true,
       async close() {
         await log.close();
         await journal.close();
+        registry.close();
       },
     };
   } catch (error) {
     await log.close();
+    registry.close();
     throw error;
   }
 }
@@ -97,8 +78,12 @@ export async function viewClusterHome(options: ClusterOptions): Promise<HomeView
     pipeline,
     log,
     serde: createSerde(registry, pipeline, plainReaders),
+    registry,
     counters: (iteration) => readAllCounters(folder, iteration),
-    close: () => log.close(),
+    async close() {
+      await log.close();
+      registry.close();
+    },
   };
 }
 

@@ -31,6 +31,12 @@ export function headersFor(
   };
 }
 
+/** Names the dead letter that a record was made from, so that none is retried twice. */
+export const retryHeader = 'retry-of';
+
+/** Where in the home a record was that `copy` took from there: `partition/offset`. */
+export const copiedHeader = 'copied';
+
 export const iterationOf = ({ headers }: Pick<LogRecord, 'headers'>): string | null =>
   headers['iteration'] ?? null;
 

@@ -159,6 +159,16 @@ export class Stage {
   }
 }
 
+/** A record that has not started. */
+interface Pending {
+  readonly record: LogRecord;
+  /** Undefined while that is being found out. */
+  about: About | undefined;
+}
+
+/** What a record is about; null if nobody can tell. */
+type About = string | null;
+
 interface Done {
   readonly record: LogRecord;
   readonly outputs: readonly NewRecord[];
@@ -191,14 +201,14 @@ class PartitionRun {
   readonly #options: PartitionOptions;
   readonly #window: Window;
   readonly #abort = new AbortController();
-  #pending: LogRecord[] = [];
+  #pending: Pending[] = [];
   /** Started and not committed, by offset. */
   readonly #started = new Map<number, LogRecord>();
+  /** What each of them is about, by offset. */
+  readonly #abouts = new Map<number, string>();
   /** What started records are about, each with those that wait behind it. */
   readonly #lanes = new Map<string, LogRecord[]>();
   #laned = 0;
-  /** What each record is about: looked at once, since a schema that is learnt meanwhile would say something else. */
-  readonly #abouts = new WeakMap<LogRecord, string | null>();
   /** The iteration of each record that is held, by offset. */
   readonly #held = new Map<number, string>();
   #bytes = 0;
@@ -241,7 +251,7 @@ class PartitionRun {
     );
     for (const record of records) {
       if (this.#window.isDone(record.offset)) continue;
-      this.#pending.push(record);
+      this.#pending.push(this.#pend(record));
       this.#bytes += record.value.byteLength;
     }
     this.#start();
@@ -264,26 +274,28 @@ class PartitionRun {
   #start(): void {
     const { limits } = this.#options;
     let taken = 0;
-    for (const record of this.#pending) {
+    for (const { record, about } of this.#pending) {
+      if (about === undefined) break;
       if (this.#started.size >= limits.records * this.#options.share()) break;
       if (!this.#window.holds(record.offset)) break;
       taken++;
-      const about = this.#aboutOf(record);
       const lane = about === null ? undefined : this.#lanes.get(about);
       if (lane) {
         lane.push(record);
         this.#laned++;
       } else {
-        this.#run(record);
+        this.#run(record, about);
       }
     }
     if (taken > 0) this.#pending.splice(0, taken);
   }
 
-  #run(record: LogRecord): void {
+  #run(record: LogRecord, about: About): void {
     this.#started.set(record.offset, record);
-    const about = this.#aboutOf(record);
-    if (about !== null) this.#lanes.set(about, []);
+    if (about !== null) {
+      this.#abouts.set(record.offset, about);
+      this.#lanes.set(about, []);
+    }
     this.#attempt(record).then(
       (outputs) => this.#finish({ record, outputs }),
       (error: unknown) => {
@@ -460,37 +472,34 @@ class PartitionRun {
   #release(record: LogRecord): void {
     this.#started.delete(record.offset);
     this.#bytes -= record.value.byteLength;
-    const about = this.#aboutOf(record);
-    if (about === null) return;
+    const about = this.#abouts.get(record.offset);
+    if (about === undefined) return;
+    this.#abouts.delete(record.offset);
     const [next, ...rest] = this.#lanes.get(about) ?? [];
     this.#lanes.delete(about);
     if (!next || this.#draining) return;
     this.#laned--;
-    this.#run(next);
+    this.#run(next, about);
     this.#lanes.set(about, rest);
   }
 
-  #aboutOf(record: LogRecord): string | null {
-    const known = this.#abouts.get(record);
-    if (known !== undefined) return known;
-    const about = this.#idIn(record) ?? record.key;
-    this.#abouts.set(record, about);
-    return about;
-  }
-
-  /** Others key what they write as they like: what they wrote is about the id within, if it can be told at once. */
-  #idIn(record: LogRecord): string | null {
+  /** What a record is about: its key, unless others wrote it, who may key theirs as they like. */
+  #pend(record: LogRecord): Pending {
     const { step, serde } = this.#options;
-    if (step.from.foreign !== true) return null;
+    if (step.from.foreign !== true) return { record, about: record.key };
     try {
       const decoded = serde.decode(step.from.schema, record.value, record);
-      // Whether the registry knows the schema is for the attempt to find out.
-      if (decoded instanceof Promise) decoded.catch(() => undefined);
-      const { id } = decoded as { readonly id?: unknown };
-      return typeof id === 'string' ? id : null;
+      if (!(decoded instanceof Promise)) return { record, about: idOf(decoded) ?? record.key };
+      // Its schema is new here: it and all behind it wait until the registry has told.
+      const pending: Pending = { record, about: undefined };
+      void decoded.then(idOf, nothing).then((id) => {
+        pending.about = id ?? record.key;
+        if (!this.#draining) this.#start();
+      });
+      return pending;
     } catch {
       // It will be a dead letter, and whose it is does not matter.
-      return null;
+      return { record, about: record.key };
     }
   }
 
@@ -510,6 +519,13 @@ class PartitionRun {
     else this.#options.subscription().pause(this.#partition);
   }
 }
+
+const idOf = (decoded: unknown): string | null => {
+  const { id } = decoded as { readonly id?: unknown };
+  return typeof id === 'string' ? id : null;
+};
+
+const nothing = () => null;
 
 const asError = (error: unknown): Error =>
   error instanceof Error ? error : new Error(String(error));

@@ -195,7 +195,10 @@ async function listen(path: string, onSocket: (socket: Socket) => void): Promise
 
 /** Calls back with each line of JSON; whoever says anything else is not one of us. */
 function onMessages(socket: Socket, logger: Logger, onMessage: (message: unknown) => void): void {
-  createInterface({ input: socket }).on('line', (line) => {
+  const lines = createInterface({ input: socket });
+  // It says of the socket's errors what the socket has said already; unheard, they would end the process.
+  lines.on('error', () => undefined);
+  lines.on('line', (line) => {
     try {
       // Only processes that may open the home can connect, and they are of this version.
       onMessage(JSON.parse(line));

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test as propertyTest } from '@fast-check/vitest';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { schemaText } from '../../infra/codec/avro.ts';
+import { Unavailable } from '../../infra/errors.ts';
 import { createSerde, type Serde } from '../../infra/codec/serde.ts';
 import { openSqliteRegistry, type SqliteRegistry } from '../../infra/codec/sqlite-registry.ts';
 import { idOf } from '../../infra/input/identity.ts';
@@ -192,7 +193,9 @@ describe('a schema that is not known yet', () => {
   });
 
   test('and cannot be asked for is no fault of the record', async () => {
-    const decode = decoding(() => Promise.reject(new Error('the registry cannot be reached')));
+    const decode = decoding(() =>
+      Promise.reject(new Unavailable('the registry cannot be reached')),
+    );
     await expect(decode(5)).rejects.toMatchObject({
       name: 'Unavailable',
       message: 'the registry cannot be reached',

@@ -1,6 +1,5 @@
 import { fc, test as property } from '@fast-check/vitest';
 import { describe, expect, test } from 'vitest';
-import type { Serde } from '../../infra/codec/serde.ts';
 import { Unavailable } from '../../infra/errors.ts';
 import { createMemoryJournal } from '../../infra/journal/memory.ts';
 import { PartitionLost, type Log, type Transaction } from '../../infra/log/log.ts';
@@ -244,41 +243,35 @@ describe('records of the same key', () => {
     expect(ended?.row.instruction_id).toBe('a');
   });
 
-  test('of a foreign producer whose schema is only being looked up follow each other, too', async () => {
+  test('of a foreign producer are so too while its schema is still being looked up', async () => {
     const { started, process, end } = script();
-    const home = await memoryHome();
-    // The registry is asked once, and from then on the answer is there at once.
-    let known = false;
-    const serde: Serde = {
-      ...home.serde,
-      decode: (...asked) => {
-        const record = home.serde.decode(...asked);
-        if (known) return record;
-        return Promise.resolve(record).finally(() => (known = true));
-      },
-    };
-    const { stage } = await stageOf(process, { home, options: { serde } });
+    const { home, stage } = await stageOf(process, { home: await memoryHome() });
     const value = home.serde.encode(topics.instructions, instruction('a'));
-    const record = { topic: 'spar.instructions', partition: 0, key: 'x', headers: {}, value };
-    await home.log.append([record, record, { ...record, key: 'y' }]);
+    const foreign = (key: string) => ({
+      ...{ topic: 'spar.instructions', partition: 0, key, headers: { iteration: '1' } },
+      value: new Uint8Array(value),
+    });
+    await home.log.append([foreign('x'), foreign('y')]);
+    await append(home, ['b']);
     await stage.start();
-    end('a');
+    await until(() => expect(started).toEqual(['a', 'b']));
+    await awhile();
+    expect(started).toEqual(['a', 'b']);
+    end('a', 'b');
     await until(() => expect(stage.stats.done).toBe(3));
-    expect(started).toEqual(['a', 'a', 'a']);
   });
 
-  test('of a foreign producer whose schema nobody knows end as dead letters, and not the process', async () => {
-    const { process, end } = script();
-    const { home, stage, failures } = await stageOf(process);
-    end('i0');
-    const value = Buffer.from([0, 0x7f, 0xff, 0xff, 0xff, 2]);
-    const record = { topic: 'spar.instructions', partition: 0, key: 'x', headers: {}, value };
-    await home.log.append([record, record]);
-    await append(home, ['i0']);
+  test('whose schema nobody knows end as dead letters, and hold nobody up', async () => {
+    const { home, stage, failures } = await stageOf(({ id }) => Promise.resolve([outcome(id)]));
+    const poison = (key: string, ...bytes: readonly number[]) => ({
+      ...{ topic: 'spar.instructions', partition: 0, key, headers: { iteration: '1' } },
+      value: new Uint8Array(bytes),
+    });
+    await home.log.append([poison('x', 0, 0, 0, 99, 9, 1), poison('y', 0), poison('z')]);
+    await append(home, ['b']);
     await stage.start();
-    await until(() => expect(stage.stats).toMatchObject({ done: 3, deadLetters: 2 }));
-    // A rejection that nobody waits for would end the process in the next turn.
-    await awhile();
+    await until(() => expect(stage.stats).toMatchObject({ done: 4, deadLetters: 3 }));
+    expect((await endedOf(home)).toSorted()).toEqual(['b', 'x', 'y', 'z']);
     expect(failures).toEqual([]);
   });
 

@@ -1,4 +1,5 @@
 import { mkdtemp, mkdir, readdir, rm } from 'node:fs/promises';
+import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -133,6 +134,20 @@ describe('a draw that a sibling is asking for', () => {
     await systemTime.sleep(60);
     expect(await settled(a)).toBe(true);
   });
+});
+
+test('one that is killed before it has read the answer takes nobody with it', async () => {
+  const folder = await folderOf();
+  const holder = workerOf([place], ['a']);
+  await open(folder, 1, holder.worker);
+  const killed = createConnection(join(folder, 'worker-1.sock')).pause();
+  killed.write(`${JSON.stringify({ release: place })}\n`);
+  await expect.poll(() => holder.listeners.size).toBe(1);
+  // What it has not read when it goes is an error at the other end, which would end the process if nobody heard it.
+  killed.destroy();
+  await expect.poll(() => holder.listeners.size).toBe(0);
+  const other = await open(folder, 2, workerOf().worker);
+  expect(await other.takeOver(place, never)).toBe(true);
 });
 
 test('nothing is left behind: no socket, no listener', async () => {

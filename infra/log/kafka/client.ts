@@ -7,6 +7,7 @@ import kafkajs, {
   type Consumer,
   type ConsumerConfig,
   type ISocketFactory,
+  type ISocketFactoryArgs,
   type Kafka,
   type LogEntry,
   type Producer,
@@ -32,7 +33,10 @@ export interface KafkaClient {
   /** For one call after another; `transactionalId` makes it fence off whoever had the same id before. */
   producer(transactionalId: string | null): Producer;
   cluster(): Cluster;
-  /** Ends what is left: kafkajs forgets a connection when two requests open it at the same time. */
+  /**
+   * Ends what is left, and opens nothing any more: kafkajs forgets a connection when two requests open it at the same
+   * time, and opens another one when a request that is under way finds its own closed.
+   */
   close(): void;
   readonly compression: (typeof compressions)[keyof typeof compressions];
 }
@@ -142,18 +146,22 @@ for (const [type, read] of [
 export function openClient(settings: KafkaSettings, logger: Logger): KafkaClient {
   const { timeouts } = settings;
   const sockets = new Set<Socket>();
+  const closing = new AbortController();
   const kafka = new kafkajs.Kafka({
     brokers: [...settings.brokers],
     clientId: settings.clientId,
     connectionTimeout: timeouts.connectMs,
     authenticationTimeout: timeouts.connectMs,
     requestTimeout: timeouts.requestMs,
-    socketFactory: trackedSockets(sockets),
+    socketFactory: trackedSockets(sockets, closing.signal),
     ...(settings.tls && { ssl: tlsOf(settings.tls) }),
     ...(settings.sasl && { sasl: saslOf(settings.sasl) }),
     retry: { initialRetryTime: 100, maxRetryTime: 2000, retries: 8 },
     logLevel: logLevel.WARN,
-    logCreator: () => (entry) => tell(logger, entry),
+    logCreator: () => (entry) => {
+      // What is still under way then complains of the end, which is as it should be.
+      if (!closing.signal.aborted) tell(logger, entry);
+    },
   });
   return {
     settings,
@@ -190,7 +198,10 @@ export function openClient(settings: KafkaSettings, logger: Logger): KafkaClient
       }),
     cluster: () => innerCluster(kafka),
     close() {
-      for (const socket of sockets) socket.destroy();
+      const why = new Error('the client is closed');
+      closing.abort(why);
+      // Without an error kafkajs would wait for a connection that is being made until it has taken too long.
+      for (const socket of sockets) socket.destroy(why);
     },
   };
 }
@@ -198,8 +209,15 @@ export function openClient(settings: KafkaSettings, logger: Logger): KafkaClient
 const keepAliveMs = 60_000;
 
 const trackedSockets =
-  (sockets: Set<Socket>): ISocketFactory =>
-  ({ host, port, ssl, onConnect }) => {
+  (sockets: Set<Socket>, closing: AbortSignal): ISocketFactory =>
+  // Its type says that there always is an ssl; without TLS there is none.
+  ({
+    host,
+    port,
+    ssl,
+    onConnect,
+  }: Omit<ISocketFactoryArgs, 'ssl'> & Partial<ISocketFactoryArgs>) => {
+    closing.throwIfAborted();
     // Names go into the handshake, addresses must not.
     const named = isIP(host) === 0 ? { servername: host } : {};
     const socket = ssl

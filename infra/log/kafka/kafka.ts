@@ -149,8 +149,8 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
       return all.map((partition) => {
         const { offset = '-1', metadata = null } = of.get(partition) ?? {};
         return offset === '-1'
-          ? { partition, position: 0, metadata: '' }
-          : { partition, position: Number(offset), metadata: metadata ?? '' };
+          ? { partition, known: false, position: 0, metadata: '' }
+          : { partition, known: true, position: Number(offset), metadata: metadata ?? '' };
       });
     } catch (error) {
       throw explained(error, `asking where ${group} stands`, settings.brokers);
@@ -197,7 +197,7 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
         checked,
         committed: async (partition) => {
           const found = (await committed(group, topic)).find((one) => one.partition === partition);
-          return found ?? { partition, position: 0, metadata: '' };
+          return found ?? { partition, known: false, position: 0, metadata: '' };
         },
         handover: options.handover ?? (() => Promise.resolve(false)),
         closed: () => open.delete(name),

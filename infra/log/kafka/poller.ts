@@ -54,9 +54,9 @@ const delayMsMax = 5000;
 export function createPoller(client: KafkaClient, time: Time, logger: Logger): Poller {
   const { settings } = client;
   const cluster = client.cluster();
-  const access = createAccess(cluster, client, time);
-  const followed = new Set<Followed>();
   const closing = new AbortController();
+  const access = createAccess(cluster, client, time, closing.signal);
+  const followed = new Set<Followed>();
   let wake = Promise.withResolvers<undefined>();
   const running = (): readonly Followed[] => [...followed].filter((one) => one.running);
   const looping = loop();

@@ -1,4 +1,5 @@
 import { RunError } from '../../errors.ts';
+import { unlessAborted } from '../../signals.ts';
 import type { Time } from '../../time.ts';
 import type { LogRecord, PartitionEnds, ReadLimit } from '../log.ts';
 import type { Broker, Cluster, KafkaClient } from './client.ts';
@@ -41,7 +42,8 @@ const emptyMax = 10_000;
 export function createReader(client: KafkaClient, time: Time): Reader {
   const { settings } = client;
   const cluster = client.cluster();
-  const access = createAccess(cluster, client, time);
+  const closing = new AbortController();
+  const access = createAccess(cluster, client, time, closing.signal);
   /** Records beyond what a caller wanted, by topic and partition: fetches end where batches do. */
   const ahead = new Map<string, Ahead>();
   /** The last fetch at each broker, done or not. */
@@ -170,6 +172,7 @@ export function createReader(client: KafkaClient, time: Time): Reader {
       }),
 
     async close() {
+      closing.abort(new Error('the log is closed'));
       ahead.clear();
       await cluster.disconnect();
     },
@@ -203,17 +206,29 @@ export interface Access {
 /** Tries of a request whose leader has moved, or whose broker went away: with the waits about ten seconds. */
 const triesMax = 8;
 
-export function createAccess(cluster: Cluster, client: KafkaClient, time: Time): Access {
+export function createAccess(
+  cluster: Cluster,
+  client: Pick<KafkaClient, 'settings'>,
+  time: Time,
+  /** Aborted when the log is closed: nothing is tried any more. */
+  closing: AbortSignal,
+): Access {
   const partitionsOf = (topic: string): readonly number[] =>
     cluster.findTopicPartitionMetadata(topic).map(({ partitionId }) => partitionId);
+  async function attempt<Result>(
+    topics: readonly string[],
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    await cluster.connect();
+    if (topics.length > 0) await cluster.addMultipleTargetTopics(topics);
+    await cluster.refreshMetadataIfNecessary();
+    return work();
+  }
   return {
     async run(tried, topics, work) {
       for (let tries = 1; ; tries++) {
         try {
-          await cluster.connect();
-          if (topics.length > 0) await cluster.addMultipleTargetTopics(topics);
-          await cluster.refreshMetadataIfNecessary();
-          return await work();
+          return await unlessAborted(attempt(topics, work), closing);
         } catch (error) {
           const failure = failureOf(error);
           if (failure === null) throw error;
@@ -222,7 +237,7 @@ export function createAccess(cluster: Cluster, client: KafkaClient, time: Time):
             throw explained(error, tried, client.settings.brokers);
           }
           forgetBroker(cluster, error);
-          await time.sleep(Math.min(2000, 50 * 2 ** tries));
+          await time.sleep(Math.min(2000, 50 * 2 ** tries), closing);
           await cluster.refreshMetadata().catch(() => undefined);
         }
       }
