@@ -56,11 +56,23 @@ export interface Contexts {
 export function createContexts(options: ContextsOptions): Contexts {
   const { gateway, pipeline } = options;
   const iterations = createTable(options, topics.iterations);
-  const known = new Map<string, Settings>();
+  /** Of those that are there, and of those that are being looked up: thousands of records begin at the same time. */
+  const known = new Map<string, Promise<Settings>>();
 
-  async function settingsOf(id: string): Promise<Settings> {
+  function settingsOf(id: string): Promise<Settings> {
     const cached = known.get(id);
     if (cached) return cached;
+    // A handful are alive at a time; the bound only keeps a hostile stream of headers from filling memory.
+    if (known.size >= 64) known.clear();
+    const settings = lookUp(id);
+    known.set(id, settings);
+    settings.catch(() => {
+      if (known.get(id) === settings) known.delete(id);
+    });
+    return settings;
+  }
+
+  async function lookUp(id: string): Promise<Settings> {
     const manifest = (await iterations.find(id)) as Iteration | null;
     if (!manifest) {
       throw new PermanentError(
@@ -69,11 +81,7 @@ export function createContexts(options: ContextsOptions): Contexts {
       );
     }
     // Written by us from checked settings, under a schema of its own.
-    const settings = JSON.parse(manifest.settings) as Settings;
-    // A handful are alive at a time; the bound only keeps a hostile stream of headers from filling memory.
-    if (known.size >= 64) known.clear();
-    known.set(id, settings);
-    return settings;
+    return JSON.parse(manifest.settings) as Settings;
   }
 
   return {

@@ -159,16 +159,6 @@ export class Stage {
   }
 }
 
-/** A record that has not started. */
-interface Pending {
-  readonly record: LogRecord;
-  /** Undefined while that is being found out. */
-  about: About | undefined;
-}
-
-/** What a record is about; null if nobody can tell. */
-type About = string | null;
-
 interface Done {
   readonly record: LogRecord;
   readonly outputs: readonly NewRecord[];
@@ -201,14 +191,16 @@ class PartitionRun {
   readonly #options: PartitionOptions;
   readonly #window: Window;
   readonly #abort = new AbortController();
-  #pending: Pending[] = [];
+  #pending: LogRecord[] = [];
   /** Started and not committed, by offset. */
   readonly #started = new Map<number, LogRecord>();
-  /** What each of them is about, by offset. */
-  readonly #abouts = new Map<number, string>();
   /** What started records are about, each with those that wait behind it. */
   readonly #lanes = new Map<string, LogRecord[]>();
   #laned = 0;
+  /** What records of others that have started are about, by offset. */
+  readonly #abouts = new Map<number, string | null>();
+  /** Their schema is being looked up; nothing starts meanwhile. */
+  #learning = false;
   /** The iteration of each record that is held, by offset. */
   readonly #held = new Map<number, string>();
   #bytes = 0;
@@ -251,7 +243,7 @@ class PartitionRun {
     );
     for (const record of records) {
       if (this.#window.isDone(record.offset)) continue;
-      this.#pending.push(this.#pend(record));
+      this.#pending.push(record);
       this.#bytes += record.value.byteLength;
     }
     this.#start();
@@ -274,10 +266,11 @@ class PartitionRun {
   #start(): void {
     const { limits } = this.#options;
     let taken = 0;
-    for (const { record, about } of this.#pending) {
-      if (about === undefined) break;
+    for (const record of this.#pending) {
       if (this.#started.size >= limits.records * this.#options.share()) break;
       if (!this.#window.holds(record.offset)) break;
+      const about = this.#aboutOf(record);
+      if (about === undefined) break;
       taken++;
       const lane = about === null ? undefined : this.#lanes.get(about);
       if (lane) {
@@ -290,12 +283,9 @@ class PartitionRun {
     if (taken > 0) this.#pending.splice(0, taken);
   }
 
-  #run(record: LogRecord, about: About): void {
+  #run(record: LogRecord, about: string | null): void {
     this.#started.set(record.offset, record);
-    if (about !== null) {
-      this.#abouts.set(record.offset, about);
-      this.#lanes.set(about, []);
-    }
+    if (about !== null) this.#lanes.set(about, []);
     this.#attempt(record).then(
       (outputs) => this.#finish({ record, outputs }),
       (error: unknown) => {
@@ -470,11 +460,11 @@ class PartitionRun {
   }
 
   #release(record: LogRecord): void {
+    const about = this.#aboutOf(record) ?? null;
+    this.#abouts.delete(record.offset);
     this.#started.delete(record.offset);
     this.#bytes -= record.value.byteLength;
-    const about = this.#abouts.get(record.offset);
-    if (about === undefined) return;
-    this.#abouts.delete(record.offset);
+    if (about === null) return;
     const [next, ...rest] = this.#lanes.get(about) ?? [];
     this.#lanes.delete(about);
     if (!next || this.#draining) return;
@@ -483,24 +473,61 @@ class PartitionRun {
     this.#lanes.set(about, rest);
   }
 
-  /** What a record is about: its key, unless others wrote it, who may key theirs as they like. */
-  #pend(record: LogRecord): Pending {
+  /**
+   * What a record is about: its key, unless others wrote it, who may key theirs as they like; undefined until its
+   * schema is known, which starts what waits for it. What it was about at its start, it is until its release.
+   */
+  #aboutOf(record: LogRecord): string | null | undefined {
     const { step, serde } = this.#options;
-    if (step.from.foreign !== true) return { record, about: record.key };
+    if (step.from.foreign !== true) return record.key;
+    const { offset } = record;
+    if (this.#abouts.has(offset)) return this.#abouts.get(offset) ?? null;
+    if (this.#learning) return undefined;
+    let about = record.key;
     try {
-      const decoded = serde.decode(step.from.schema, record.value, record);
-      if (!(decoded instanceof Promise)) return { record, about: idOf(decoded) ?? record.key };
-      // Its schema is new here: it and all behind it wait until the registry has told.
-      const pending: Pending = { record, about: undefined };
-      void decoded.then(idOf, nothing).then((id) => {
-        pending.about = id ?? record.key;
-        if (!this.#draining) this.#start();
-      });
-      return pending;
+      const input = serde.decode(step.from.schema, record.value, record);
+      if (input instanceof Promise) {
+        this.#learning = true;
+        void this.#learn(record, input);
+        return undefined;
+      }
+      about = idIn(input) ?? about;
     } catch {
       // It will be a dead letter, and whose it is does not matter.
-      return { record, about: record.key };
     }
+    this.#abouts.set(offset, about);
+    return about;
+  }
+
+  async #learn(record: LogRecord, decoded: Promise<unknown>): Promise<void> {
+    const { limits, time, failed } = this.#options;
+    const { signal } = this.#abort;
+    const since = time.monotonic();
+    for (let decoding = decoded; ; decoding = this.#decoded(record)) {
+      try {
+        this.#abouts.set(record.offset, idIn(await decoding) ?? record.key);
+        break;
+      } catch (error) {
+        if (!(error instanceof Unavailable)) {
+          this.#abouts.set(record.offset, record.key);
+          break;
+        }
+        if (time.monotonic() - since > limits.awayMs) {
+          failed(error);
+          return;
+        }
+        await time.sleep(limits.retryMaxDelayMs / 8, signal).catch(() => undefined);
+        if (signal.aborted) return;
+      }
+    }
+    this.#learning = false;
+    this.#start();
+    this.#throttle();
+  }
+
+  async #decoded(record: LogRecord): Promise<unknown> {
+    const { step, serde } = this.#options;
+    return await serde.decode(step.from.schema, record.value, record);
   }
 
   #throttle(): void {
@@ -520,12 +547,10 @@ class PartitionRun {
   }
 }
 
-const idOf = (decoded: unknown): string | null => {
-  const { id } = decoded as { readonly id?: unknown };
+function idIn(input: unknown): string | null {
+  const { id } = input as { readonly id?: unknown };
   return typeof id === 'string' ? id : null;
-};
-
-const nothing = () => null;
+}
 
 const asError = (error: unknown): Error =>
   error instanceof Error ? error : new Error(String(error));

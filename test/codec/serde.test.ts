@@ -59,6 +59,26 @@ test('is in the wire format: a zero byte, the schema id, Avro', async () => {
   expect(Buffer.from(bytes.subarray(5, 7)).toString('latin1')).toBe('\u0002a');
 });
 
+test('asks the registry once, however many come before its answer', async () => {
+  const bytes = serde.encode(topics.instructions, message);
+  const byId = vi.fn(registry.byId.bind(registry));
+  const fresh = createSerde({ ...registry, byId }, 'spar');
+  const decoded = await Promise.all(
+    Array.from({ length: 100 }, () => fresh.decode('instruction', bytes)),
+  );
+  expect(new Set(decoded.map((one) => JSON.stringify(one))).size).toBe(1);
+  expect(byId).toHaveBeenCalledTimes(1);
+});
+
+test('asks it again where it did not answer', async () => {
+  const bytes = serde.encode(topics.instructions, message);
+  const byId = vi.fn(registry.byId.bind(registry));
+  byId.mockRejectedValueOnce(new Error('away'));
+  const fresh = createSerde({ ...registry, byId }, 'spar');
+  await expect(fresh.decode('instruction', bytes)).rejects.toThrow('away');
+  await expect(fresh.decode('instruction', bytes)).resolves.toEqual(message);
+});
+
 test('is there at once when its schema has been seen before', async () => {
   const bytes = serde.encode(topics.instructions, message);
   await serde.decode('instruction', bytes);

@@ -1,5 +1,6 @@
 import { fc, test as property } from '@fast-check/vitest';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import { Unavailable } from '../../infra/errors.ts';
 import type { LogRecord } from '../../infra/log/log.ts';
 import type { Gateway } from '../../infra/model/gateway.ts';
 import { openIteration } from '../../infra/run/iteration.ts';
@@ -95,6 +96,26 @@ describe('what a processor may know', () => {
     expect(failure).toBeInstanceOf(PermanentError);
     expect(failure).toMatchObject({ code: 'no-iteration', message: expect.stringMatching(words) });
   });
+});
+
+test('thousands of records that begin together look their iteration up once', async () => {
+  const { contexts, home } = await contextsOf();
+  const latest = vi.spyOn(home.log, 'latest');
+  const all = await Promise.all(
+    Array.from({ length: 100 }, () =>
+      contexts.of(stage, record({ iteration: '1' }), { instruction_id: 'i1' }, never),
+    ),
+  );
+  expect(all).toHaveLength(100);
+  expect(latest).toHaveBeenCalledTimes(1);
+});
+
+test('an iteration that could not be looked up is looked up again', async () => {
+  const { contexts, home } = await contextsOf();
+  vi.spyOn(home.log, 'latest').mockRejectedValueOnce(new Unavailable('the log is away'));
+  const ask = () => contexts.of(stage, record({ iteration: '1' }), {}, never);
+  await expect(ask()).rejects.toThrow('away');
+  await expect(ask()).resolves.toHaveProperty('model');
 });
 
 describe('a record whose iteration was opened with another model', () => {
