@@ -2,10 +2,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inject, vi } from 'vitest';
+import { connectOpenAi } from '../../infra/cli/run.ts';
 import { openConfluentRegistry } from '../../infra/codec/confluent-registry.ts';
 import type { SchemaRegistry } from '../../infra/codec/registry.ts';
 import { createSerde } from '../../infra/codec/serde.ts';
-import { settingsOf as semanticSettings } from '../../infra/config/settings.ts';
+import {
+  settingsOf as semanticSettings,
+  type ResolvedEndpoint,
+} from '../../infra/config/settings.ts';
 import { openClusterHome, type ClusterHome } from '../../infra/home/cluster.ts';
 import type { LogRecord } from '../../infra/log/log.ts';
 import { scan } from '../../infra/log/scan.ts';
@@ -24,8 +28,7 @@ import {
 import { topics } from '../../topology/topics.ts';
 import { configOf, endpointOf } from '../run/support.ts';
 import { instantModel, type InstantModel } from '../support/model.ts';
-import { freshPrefix, settingsOf } from './logs.ts';
-import { kafkaAt } from './support.ts';
+import { createTopics, freshPrefix, settingsOf } from './logs.ts';
 
 /** A pipeline of its own on the shared broker, with its schemas in a real registry. */
 export interface Pipeline {
@@ -48,8 +51,8 @@ export interface WorkerChange {
   /** Of the configuration file. */
   readonly config?: unknown;
   readonly model?: InstantModel;
-  /** As the model is called where all who work together must agree. */
-  readonly version?: string;
+  /** A model server, in place of a model within this process. */
+  readonly url?: string;
 }
 
 export interface Worker {
@@ -79,24 +82,20 @@ export async function pipelineOf(change: PipelineChange = {}): Promise<Pipeline>
     await Promise.resolve();
   });
   await createSerde(registry, name).prepare(Object.values(topics));
-  const admin = kafkaAt(inject('brokers')).admin();
-  await admin.connect();
-  await admin.createTopics({
-    waitForLeaders: true,
-    topics: Object.values<TopicInfo>(topics).map((topic) => ({
-      topic: nameOnLog(name, topic),
-      numPartitions: partitions,
-      configEntries: Object.entries({
+  await createTopics(
+    Object.values<TopicInfo>(topics).map((topic) => ({
+      name: nameOnLog(name, topic),
+      configs: {
         ...(topic.maxBytes !== undefined && {
           'max.message.bytes': String(topic.maxBytes + aroundBytes),
         }),
-        // Whatever foreign producers compress with, readers get what this client knows.
+        // Whatever foreign producers compress with, readers get what every client knows.
         ...(topic.foreign === true && { 'compression.type': 'zstd' }),
         ...change.configs?.[topic.name],
-      }).map(([key, value]) => ({ name: key, value })),
+      },
     })),
-  });
-  await admin.disconnect();
+    partitions,
+  );
   const folder = await mkdtemp(join(tmpdir(), 'spar-cluster-'));
   closers.push(() => rm(folder, { recursive: true, force: true }));
   const open = async (): Promise<ClusterHome> => {
@@ -120,15 +119,11 @@ export async function pipelineOf(change: PipelineChange = {}): Promise<Pipeline>
       ...['--home', join(folder, 'command')],
     ],
     topic: (topic) => nameOnLog(name, topic),
-    async worker({
-      stages,
-      config: changes,
-      model = instantModel(rates),
-      version = 'instant',
-    } = {}) {
+    async worker({ stages, config: changes, model = instantModel(rates), url } = {}) {
       const home = await open();
       const config = configOf(changes ?? {});
-      const endpoint = endpointOf({ version });
+      const endpoint = url === undefined ? endpointOf() : simulated(url);
+      const { version } = endpoint;
       const stop = new AbortController();
       const joined = Promise.withResolvers<undefined>();
       const working = work({
@@ -140,7 +135,7 @@ export async function pipelineOf(change: PipelineChange = {}): Promise<Pipeline>
           refiner: version,
         }),
         endpoints: { actor: endpoint, judge: endpoint, refiner: endpoint },
-        connect: () => model,
+        connect: url === undefined ? () => model : connectOpenAi,
         stages: stages ?? null,
         time: systemTime,
         logger: silentLogger,
@@ -165,6 +160,10 @@ export async function pipelineOf(change: PipelineChange = {}): Promise<Pipeline>
     },
   };
 }
+
+/** The simulator at this address, as a process on the command line calls it. */
+export const simulated = (url: string): ResolvedEndpoint =>
+  endpointOf({ urls: [url], model: 'simulated', version: 'simulated' });
 
 /** Half of the responses fail, and half of the refinements pass. */
 const rates = { failRate: 0.4, refineRate: 0.4 };
