@@ -12,6 +12,7 @@ import { runCommand } from './run.ts';
 import { simulateCommand } from './simulate.ts';
 import { statusCommand } from './status.ts';
 import { tapCommand } from './tap.ts';
+import { topicsCommand } from './topics.ts';
 import { topologyCommand } from './topology.ts';
 import { treeCommand } from './tree.ts';
 import { version } from './version.ts';
@@ -64,6 +65,7 @@ Start here:
     topologyCommand(),
     workerCommand(),
     ingestCommand(),
+    topicsCommand(),
     copyCommand(),
     doctorCommand(),
     simulateCommand(),

@@ -63,6 +63,8 @@ const settings = [
   { flag: '--pipeline', variable: 'SPAR_PIPELINE', path: ['pipeline'] },
   { flag: '--brokers', variable: 'SPAR_BROKERS', path: ['kafka', 'brokers'] },
   { flag: '--registry', variable: 'SPAR_REGISTRY', path: ['registry', 'url'] },
+  { flag: '--partitions', variable: 'SPAR_PARTITIONS', path: ['kafka', 'partitions'] },
+  { flag: '--replication', variable: 'SPAR_REPLICATION', path: ['kafka', 'replication'] },
   { flag: '--max-in-flight', variable: 'SPAR_MAX_IN_FLIGHT', path: ['limits', 'max_in_flight'] },
 ] as const;
 
@@ -74,17 +76,19 @@ export function overridesOf(command: Command, environment: NodeJS.ProcessEnv): r
   });
   const fromFlags = settings.flatMap(({ flag, path }) => {
     const name = flag.slice(2).replaceAll(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
-    if (command.getOptionValueSource(name) !== 'cli') return [];
-    return [{ from: flag, path, value: command.getOptionValue(name) as unknown }];
+    const value = command.getOptionValue(name) as unknown;
+    // `spar status --partitions` asks to see them; a setting has a value.
+    if (command.getOptionValueSource(name) !== 'cli' || value === true) return [];
+    return [{ from: flag, path, value }];
   });
   return [...fromEnvironment, ...fromFlags];
 }
 
 /** The environment knows only text. */
 const typed = (path: readonly string[], value: string): unknown =>
-  ['seed', 'max_in_flight'].includes(path.at(-1) ?? '') && /^\d+$/.test(value)
-    ? Number(value)
-    : value;
+  numbers.has(path.at(-1) ?? '') && /^\d+$/.test(value) ? Number(value) : value;
+
+const numbers = new Set(['seed', 'max_in_flight', 'partitions', 'replication']);
 
 /** Examples at the end of a command's help. */
 export const examples = (...lines: readonly string[]): string =>

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
-import type { Command, Option } from 'commander';
-import { resolveCluster, type ClusterSettings } from '../config/cluster.ts';
+import type { Command } from 'commander';
+import { topics } from '../../topology/topics.ts';
+import { resolveCluster, topicsAsked, type ClusterSettings } from '../config/cluster.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { openHome, viewHome, type Home, type HomeView } from '../home/home.ts';
@@ -8,34 +9,11 @@ import { createLogger, type Logger } from '../logger.ts';
 import type { Gateway } from '../model/gateway.ts';
 import { openSiblings, type Siblings } from '../siblings/siblings.ts';
 import { systemTime } from '../time.ts';
-import {
-  brokersOption,
-  configOption,
-  homeOption,
-  overridesOf,
-  pipelineOption,
-  registryOption,
-} from './options.ts';
-
-/** The flags by which a command finds its pipeline: in a home, or on a cluster. */
-export interface PipelineFlags {
-  readonly home: string;
-  readonly pipeline: string;
-  readonly brokers?: string;
-  readonly registry?: string;
-  readonly config?: string;
-}
-
-export const pipelineOptions = (): readonly Option[] => [
-  homeOption(),
-  brokersOption(),
-  registryOption(),
-  configOption(),
-  pipelineOption(),
-];
+import { homeFlag, type PipelineFlags } from './flags.ts';
+import { overridesOf } from './options.ts';
 
 /** @throws UsageError with every problem of the config */
-export const configOf = (flags: PipelineFlags, command: Command): Config =>
+export const configOf = (flags: Pick<PipelineFlags, 'config'>, command: Command): Config =>
   loadConfig(flags.config ?? null, overridesOf(command, process.env));
 
 /** A pipeline, opened for reading only: others may be working on it. */
@@ -61,6 +39,7 @@ export async function withView<Result>(
 const loadCluster = async () => ({
   ...(await import('../home/cluster.ts')),
   ...(await import('../codec/confluent-registry.ts')),
+  ...(await import('../topics/assert.ts')),
 });
 
 async function viewCluster(
@@ -92,17 +71,19 @@ export interface OpenPipeline {
 
 /** @throws UsageError if it cannot be opened as it was asked */
 export async function openPipeline(
-  folder: string,
+  flags: Omit<PipelineFlags, 'pipeline'>,
   config: Config,
   cluster: ClusterSettings | null,
   logger: Logger,
 ): Promise<OpenPipeline> {
+  const { home: folder } = flags;
   const { pipeline } = config;
   if (!cluster) {
     const home = await openHome({ folder, pipeline, time: systemTime });
     return { home, siblings: null, serve: () => undefined, close: () => home.close() };
   }
   const { openClusterHome, openConfluentRegistry } = await loadCluster();
+  await checkTopics(flags, config, cluster, logger);
   let siblings: Siblings | null = null;
   let gateway: Gateway | null = null;
   const home = await openClusterHome({
@@ -137,6 +118,24 @@ export async function openPipeline(
       await opened.close();
     },
   };
+}
+
+/** @throws RunError if the topics of the pipeline are not as they should be, with the command that mends them */
+export async function checkTopics(
+  flags: Omit<PipelineFlags, 'pipeline'>,
+  config: Config,
+  cluster: ClusterSettings,
+  logger: Logger,
+): Promise<void> {
+  const { assertTopics } = await loadCluster();
+  await assertTopics({
+    topics: Object.values(topics),
+    asked: topicsAsked(config),
+    remedy: `spar topics apply${homeFlag({ ...flags, home: '.spar', pipeline: config.pipeline })}`,
+    settings: cluster.kafka,
+    time: systemTime,
+    logger,
+  });
 }
 
 /** The log of a process that works in a home; those of one home write to the same file. */

@@ -122,6 +122,11 @@ export async function openConfluentRegistry(
       versionFrom(await client.getSchemaMetadata(subject, version)),
     );
 
+  const knownAs = (subject: string, info: SchemaInfo): Promise<number | null> =>
+    find(`the schema of ${subject}`, async () =>
+      numberFrom(await client.getId(subject, info, true)),
+    );
+
   /** Registries come with other rules: Apicurio with none, Confluent's with one that looks at the last version only. */
   async function demandCompatibility(subject: string): Promise<void> {
     const rule = Compatibility.FULL_TRANSITIVE;
@@ -163,9 +168,7 @@ export async function openConfluentRegistry(
       parseSchema(schema);
       const info = infoOf(schema);
       // Looked up first: most starts find it, and then need no right to write.
-      const known = await find(`the schema of ${subject}`, async () =>
-        numberFrom(await client.getId(subject, info, true)),
-      );
+      const known = await knownAs(subject, info);
       if (known === null) await demandCompatibility(subject);
       const id =
         known ??
@@ -175,6 +178,11 @@ export async function openConfluentRegistry(
       client.clearLatestCaches();
       if (!texts.has(id)) texts.set(id, normalised(schema));
       return id;
+    },
+
+    async idOf(subject, schema) {
+      parseSchema(schema);
+      return knownAs(subject, infoOf(schema));
     },
 
     async byId(id) {

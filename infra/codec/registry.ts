@@ -9,6 +9,8 @@ export interface SchemaRegistry {
    * @throws Error if it is no Avro schema, or the registry does not take it
    */
   register(subject: string, schema: string): Promise<number>;
+  /** The id that `register` would give without registering anything; null if the text is new to the subject. */
+  idOf(subject: string, schema: string): Promise<number | null>;
   /**
    * An id that was seen once is known for good, so that a registry that is down hurts nobody who knows the schema.
    *

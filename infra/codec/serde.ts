@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import { PermanentError } from '../../processors/processor.ts';
 import { UsageError } from '../errors.ts';
 import { nameOnLog, type TopicInfo } from '../../topology/topology.ts';
@@ -96,13 +95,8 @@ export function createSerde(
 
   /** Whoever only works needs no right to register; the version that this program knows need not be the latest. */
   async function lookedUp(subject: string, text: string): Promise<number> {
-    const latest = await registry.latest(subject);
-    const wanted: unknown = JSON.parse(text);
-    for (let version = latest?.version ?? 0; version > 0; version--) {
-      const found =
-        version === latest?.version ? latest : await registry.byVersion(subject, version);
-      if (found && isDeepStrictEqual(JSON.parse(found.schema), wanted)) return found.id;
-    }
+    const id = await registry.idOf(subject, text);
+    if (id !== null) return id;
     throw new UsageError(
       `the registry does not hold the schema of ${subject} that this version writes: ` +
         '`spar topics apply` registers it',

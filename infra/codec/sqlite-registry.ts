@@ -40,11 +40,16 @@ export function openSqliteRegistry(options: {
 
   const all = (subject: string): SchemaVersion[] => versions.all(subject).map(versionFrom);
 
+  function knownAs(subject: string, text: string): number | null {
+    const known = idOf.get(text);
+    return known && versionOf.get(subject, Number(known[0])) ? Number(known[0]) : null;
+  }
+
   function register(subject: string, schema: string): number {
     parseSchema(schema);
     const text = normalised(schema);
-    const known = idOf.get(text);
-    if (known && versionOf.get(subject, Number(known[0]))) return Number(known[0]);
+    const known = knownAs(subject, text);
+    if (known !== null) return known;
     transaction(database, () => {
       database.prepare('INSERT OR IGNORE INTO schemas (text) VALUES (?)').run(text);
       database
@@ -66,6 +71,11 @@ export function openSqliteRegistry(options: {
 
   return {
     register: (subject, schema) => later(() => register(subject, schema)),
+    idOf: (subject, schema) =>
+      later(() => {
+        parseSchema(schema);
+        return knownAs(subject, normalised(schema));
+      }),
     byId: (id) =>
       later(() => {
         const row = textOf.get(id);

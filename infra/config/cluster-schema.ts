@@ -44,15 +44,21 @@ export const kafkaSection = z
       .int()
       .min(1)
       .max(4096)
-      .default(6)
-      .describe('Of each topic when `spar topics apply` makes it; never changed afterwards.'),
+      .nullable()
+      .default(null)
+      .describe(
+        'Of each topic when `spar topics apply` makes it; never changed afterwards. Null for as many as the ' +
+          "pipeline's topics have, six if there are none yet.",
+      ),
     replication: z
       .int()
       .min(1)
       .max(32)
       .nullable()
       .default(null)
-      .describe('Copies of each partition; null for three, or as many as there are brokers.'),
+      .describe(
+        'Copies of each partition; null for three, or as many as there are brokers if these are fewer.',
+      ),
     tls: z
       .strictObject({
         enabled: z.boolean().default(false).describe('Whether to speak TLS to the brokers.'),

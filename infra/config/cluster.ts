@@ -4,6 +4,7 @@ import type { Auth, ConfluentRegistryOptions, Tls } from '../codec/confluent-reg
 import { UsageError } from '../errors.ts';
 import type { KafkaSettings, SaslSettings, TlsSettings } from '../log/kafka/settings.ts';
 import { messageOf } from '../text.ts';
+import type { TopicsAsked } from '../topics/wanted.ts';
 import type { Config } from './schema.ts';
 
 /** How to reach a cluster; secrets are values here. */
@@ -13,6 +14,14 @@ export interface ClusterSettings {
   /** Values that must never be written anywhere. */
   readonly secrets: readonly string[];
 }
+
+/** What a config says of the topics of its pipeline. */
+export const topicsAsked = ({ pipeline, kafka }: Config): TopicsAsked => ({
+  pipeline,
+  partitions: kafka.partitions,
+  replication: kafka.replication,
+  compression: kafka.compression,
+});
 
 /**
  * Null if the config names no brokers: then everything runs in the home.

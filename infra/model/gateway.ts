@@ -155,7 +155,7 @@ export function createGateway(
     // What is not known is under way, since whatever was neither has just been asked for.
     const joined = ids.map((id, index) => (known[index] ? null : (underWay.get(id) as UnderWay)));
     const answered = Promise.all(
-      joined.map((one, index) => one?.entry ?? (known[index] as JournalEntry)),
+      joined.map((one, index) => one?.entry ?? Promise.resolve(known[index] as JournalEntry)),
     );
     for (const one of joined) if (one) one.askers++;
     try {

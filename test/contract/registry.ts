@@ -86,6 +86,19 @@ export function registryContract(name: string, open: OpenRegistry): void {
       expect(await reopened((fresh) => fresh.register(a, schema([id])))).toBe(first);
     });
 
+    test('knows a text of a subject without registering it', async () => {
+      expect(await registry.idOf(a, schema([id]))).toBeNull();
+      expect(await registry.latest(a)).toBeNull();
+      const first = await registry.register(a, schema([id]));
+      await registry.register(a, schema([id, withDefault]));
+      expect(await registry.idOf(a, ` ${schema([id])}\n`)).toBe(first);
+      expect(await reopened((fresh) => fresh.idOf(a, schema([id])))).toBe(first);
+      expect(await registry.idOf(a, schema([withDefault]))).toBeNull();
+      // Another subject may have it, and this one does not.
+      expect(await registry.idOf(b, schema([id]))).toBeNull();
+      await expect(registry.idOf(a, 'not json')).rejects.toThrow();
+    });
+
     test('makes one version of one text, however often and by how many it is registered', async () => {
       const ids = await Promise.all(
         Array.from({ length: 4 }, () =>

@@ -4,6 +4,8 @@ import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
 import kafkajs, {
   type Admin,
+  type ConfigResourceTypes,
+  type ConfigSource,
   type Consumer,
   type ConsumerConfig,
   type ISocketFactory,
@@ -66,10 +68,36 @@ export interface Cluster {
       readonly partitions: readonly { readonly partition: number; readonly offset: string }[];
     }[]
   >;
-  readonly brokerPool: { readonly metadata: { readonly clusterId: string } | null };
+  readonly brokerPool: {
+    readonly metadata: { readonly clusterId: string } | null;
+    findConnectedBroker(): Promise<Broker>;
+  };
 }
 
 export interface Broker {
+  /** Of all topics if none is named. It fails if one of them is missing, without saying which. */
+  metadata(topics: readonly string[]): Promise<{
+    readonly brokers: readonly unknown[];
+    readonly topicMetadata: readonly {
+      readonly topic: string;
+      readonly partitionMetadata: readonly {
+        readonly replicas: readonly number[];
+        readonly isr: readonly number[];
+      }[];
+    }[];
+  }>;
+  describeConfigs(request: {
+    readonly resources: readonly { readonly type: ConfigResourceTypes; readonly name: string }[];
+  }): Promise<{
+    readonly resources: readonly {
+      readonly resourceName: string;
+      readonly configEntries: readonly {
+        readonly configName: string;
+        readonly configValue: string | null;
+        readonly configSource: ConfigSource;
+      }[];
+    }[];
+  }>;
   fetch(request: {
     readonly maxWaitTime: number;
     readonly minBytes: number;

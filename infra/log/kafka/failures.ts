@@ -93,7 +93,7 @@ export function explained(error: unknown, tried: string, brokers: readonly strin
   }
 }
 
-function* causes(error: unknown): Generator<object> {
+export function* causes(error: unknown): Generator<object> {
   // kafkajs wraps an error once for each layer that has tried again; none of them is deep.
   for (let one = error, depth = 0; typeof one === 'object' && one !== null && depth < 16; depth++) {
     yield one;
