@@ -37,7 +37,7 @@ def main() -> None:
         for line in filter(str.strip, lines):
             instruction = json.loads(line)
             # The id: then everything about the instruction is in one partition, and a duplicate is found there.
-            key = None if options.no_keys else instruction.get("id")
+            key = None if options.no_keys or "id" not in instruction else str(instruction["id"])
             producer.produce(
                 options.topic,
                 key=key,
@@ -62,7 +62,7 @@ def avro(registry: str, topic: str):
 
     def to_avro(instruction: dict) -> bytes:
         record = {
-            "id": instruction["id"],
+            "id": str(instruction["id"]),
             "messages": instruction.get("messages")
             or [{"role": "user", "content": instruction["prompt"]}],
             "source": "producer.py",

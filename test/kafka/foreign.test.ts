@@ -175,6 +175,23 @@ describe('a producer in Python', () => {
   });
 });
 
+test('kcat puts a key where spar does, if it is told how', async () => {
+  const topic = `${freshPrefix()}.instructions`;
+  await createTopics([{ name: topic }], partitions);
+  const log = await kafkaLogOf([{ name: topic, keyed: false }]);
+  const ids = idsOf('from-kcat', 9);
+  const flags = ['-P', '-b', inject('brokers'), '-t', topic, '-X', 'partitioner=murmur2_random'];
+  const kcat = promisify(execFile)('kcat', [...flags, '-K', '|']);
+  kcat.child.stdin?.end(ids.map((id) => `${id}|${lineOf(id)}\n`).join(''));
+  await kcat;
+  const places: [string, number][] = [];
+  for await (const { key, partition, value } of scan(log, topic)) {
+    expect(Buffer.from(value).toString()).toBe(lineOf(key!));
+    places.push([key!, partition]);
+  }
+  expect(places.toSorted()).toEqual(ids.map((id) => [id, partitionOf(id, partitions)]));
+});
+
 describe('readers of other kinds', () => {
   const every: readonly TopicInfo[] = Object.values(topics);
   const names = () => every.map((topic) => pipeline.topic(topic));
