@@ -153,6 +153,7 @@ describe('a producer in Python', () => {
     const file = join(temporaryFolder(), 'same.jsonl');
     await writeFile(file, everything.slice(0, 12).join('\n'));
     const ran = await spar('ingest', file, '--json', ...pipeline.flags);
+    expect(ran).toMatchObject({ code: 0, err: '' });
     expect(JSON.parse(ran.out)).toMatchObject({ taken: 12, admitted: 0, rejected: 0 });
   });
 

@@ -5,17 +5,18 @@ import { inject, vi } from 'vitest';
 import { connectOpenAi } from '../../infra/cli/run.ts';
 import { openConfluentRegistry } from '../../infra/codec/confluent-registry.ts';
 import type { SchemaRegistry } from '../../infra/codec/registry.ts';
-import { createSerde } from '../../infra/codec/serde.ts';
 import {
   settingsOf as semanticSettings,
   type ResolvedEndpoint,
 } from '../../infra/config/settings.ts';
 import { openClusterHome, type ClusterHome } from '../../infra/home/cluster.ts';
 import type { LogRecord } from '../../infra/log/log.ts';
+import { openTopicAdmin } from '../../infra/log/kafka/topics.ts';
 import { scan } from '../../infra/log/scan.ts';
 import { silentLogger } from '../../infra/logger.ts';
 import { work } from '../../infra/run/worker.ts';
 import { systemTime } from '../../infra/time.ts';
+import { applyTopics } from '../../infra/topics/topics.ts';
 import type { Outcome } from '../../schemas/records.ts';
 import { dataflow } from '../../topology/dataflow.ts';
 import {
@@ -28,7 +29,7 @@ import {
 import { topics } from '../../topology/topics.ts';
 import { configOf, endpointOf } from '../run/support.ts';
 import { instantModel, type InstantModel } from '../support/model.ts';
-import { createTopics, freshPrefix, settingsOf } from './logs.ts';
+import { freshPrefix, settingsOf } from './logs.ts';
 
 /** A pipeline of its own on the shared broker, with its schemas in a real registry. */
 export interface Pipeline {
@@ -70,9 +71,6 @@ export interface PipelineChange {
   readonly name?: string;
 }
 
-/** Records are larger than their values: keys, headers, and what the format puts around them. */
-const aroundBytes = 64 * 1024;
-
 export async function pipelineOf(change: PipelineChange = {}): Promise<Pipeline> {
   const { partitions = 2, registryUrl = inject('registryUrl'), name = freshPrefix() } = change;
   const closers: (() => Promise<void>)[] = [];
@@ -81,21 +79,27 @@ export async function pipelineOf(change: PipelineChange = {}): Promise<Pipeline>
     registry.close();
     await Promise.resolve();
   });
-  await createSerde(registry, name).prepare(Object.values(topics));
-  await createTopics(
-    Object.values<TopicInfo>(topics).map((topic) => ({
-      name: nameOnLog(name, topic),
-      configs: {
-        ...(topic.maxBytes !== undefined && {
-          'max.message.bytes': String(topic.maxBytes + aroundBytes),
-        }),
-        // Whatever foreign producers compress with, readers get what every client knows.
-        ...(topic.foreign === true && { 'compression.type': 'zstd' }),
-        ...change.configs?.[topic.name],
-      },
-    })),
-    partitions,
-  );
+  const admin = openTopicAdmin({
+    settings: settingsOf(),
+    time: systemTime,
+    logger: silentLogger,
+  });
+  try {
+    // As `spar topics apply` does.
+    await applyTopics({
+      topics: Object.values(topics),
+      asked: { pipeline: name, partitions, replication: 1, compression: 'zstd' },
+      admin,
+      registry,
+      time: systemTime,
+      report: () => Promise.resolve(),
+    });
+    for (const [topic, configs] of Object.entries(change.configs ?? {})) {
+      await admin.configure(`${name}.${topic}`, configs);
+    }
+  } finally {
+    await admin.close();
+  }
   const folder = await mkdtemp(join(tmpdir(), 'spar-cluster-'));
   closers.push(() => rm(folder, { recursive: true, force: true }));
   const open = async (): Promise<ClusterHome> => {
