@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Command, Option } from 'commander';
-import { resolveCluster, type ClusterSettings } from '../config/cluster.ts';
+import { topics } from '../../topology/topics.ts';
+import { resolveCluster, topicsAsked, type ClusterSettings } from '../config/cluster.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { openHome, viewHome, type Home, type HomeView } from '../home/home.ts';
@@ -59,6 +60,7 @@ export async function withView<Result>(
 
 /** What speaks to a cluster is loaded only where there is one. */
 const loadCluster = async () => ({
+  ...(await import('../topics/assert.ts')),
   ...(await import('../home/cluster.ts')),
   ...(await import('../codec/confluent-registry.ts')),
 });
@@ -102,7 +104,15 @@ export async function openPipeline(
     const home = await openHome({ folder, pipeline, time: systemTime });
     return { home, siblings: null, serve: () => undefined, close: () => home.close() };
   }
-  const { openClusterHome, openConfluentRegistry } = await loadCluster();
+  const { assertTopics, openClusterHome, openConfluentRegistry } = await loadCluster();
+  await assertTopics({
+    topics: Object.values(topics),
+    asked: topicsAsked(config),
+    remedy: applyCommand(pipeline, cluster),
+    settings: cluster.kafka,
+    time: systemTime,
+    logger,
+  });
   let siblings: Siblings | null = null;
   let gateway: Gateway | null = null;
   const home = await openClusterHome({
@@ -138,6 +148,10 @@ export async function openPipeline(
     },
   };
 }
+
+const applyCommand = (pipeline: string, { kafka, registry }: ClusterSettings): string =>
+  `spar topics apply --brokers ${kafka.brokers.join(',')} --registry ${registry.url}` +
+  (pipeline === 'spar' ? '' : ` --pipeline ${pipeline}`);
 
 /** The log of a process that works in a home; those of one home write to the same file. */
 export const workLogger = (folder: string, config: Config, secrets: readonly string[]): Logger =>

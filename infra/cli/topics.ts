@@ -332,7 +332,7 @@ async function describe({ asked, admin }: WithRegistry, flags: Flags): Promise<v
     return;
   }
   const column = columnOf(asked.pipeline);
-  const head = ['topic', 'partitions', 'copies', 'kept', 'largest', 'records'];
+  const head = ['topic', 'partitions', 'copies', 'largest', 'records', 'kept'];
   await print(pc.dim(cells(head, column)));
   for (const row of rows) await print(rowText(row, column));
 }
@@ -352,17 +352,17 @@ function rowText({ name, topic, records }: TopicRow, column: number): string {
       name,
       String(partitions),
       inSync === replication ? String(replication) : `${inSync} of ${replication}`,
-      configs ? keptInWords(configs) : 'unknown',
       configs ? bytesInWords(Number(configs['max.message.bytes'])) : 'unknown',
       records.toLocaleString('en'),
+      configs ? keptInWords(configs) : 'unknown',
     ],
     column,
   );
 }
 
 const cells = ([name = '', ...others]: readonly string[], column: number): string => {
-  const widths = [12, 8, 20, 10, 12];
-  const padded = others.map((text, index) => text.padStart(widths[index] ?? 0));
+  const widths = [12, 10, 10, 12];
+  const padded = others.map((text, index) => text.padStart(widths[index] ?? text.length + 2));
   return `${name.padEnd(column)}${padded.join('')}\n`;
 };
 
