@@ -3,6 +3,8 @@ export async function unlessAborted<Result>(
   waited: Promise<Result>,
   signal: AbortSignal,
 ): Promise<Result> {
+  // If the signal is first, how it ends is nobody's business, and must not end the process.
+  waited.catch(() => undefined);
   signal.throwIfAborted();
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const onAbort = () => reject(signal.reason as Error);

@@ -106,6 +106,13 @@ export function firstSteps(dataflow: Dataflow): ReadonlySet<string> {
   );
 }
 
+/** Topics that this step writes and no other does. */
+export function ownOutputs(dataflow: Dataflow, name: string): readonly TopicInfo[] {
+  const others = Object.entries(dataflow).filter(([other]) => other !== name);
+  const theirs = new Set(others.flatMap(([, { to }]) => Object.values(to)));
+  return Object.values(dataflow[name]?.to ?? {}).filter((topic) => !theirs.has(topic));
+}
+
 /** The consumer group of a step; `iteration` is that of a first step, and null for those that all iterations share. */
 export const groupOf = (pipeline: string, step: string, iteration: string | null): string =>
   `${pipeline}.${step}${iteration === null ? '' : `.${iteration}`}`;

@@ -4,10 +4,12 @@ import type { DeadLetter } from '../../schemas/records.ts';
 import { nameOnLog, type TopicInfo } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import { RunError, UsageError } from '../errors.ts';
+import type { RecordOrigin } from '../codec/serde.ts';
 import { resolveCluster } from '../config/cluster.ts';
 import type { HomeView } from '../home/home.ts';
 import type { NewRecord } from '../log/log.ts';
-import { scan } from '../log/scan.ts';
+import { newestFirst, scan } from '../log/scan.ts';
+import { retryHeader } from '../runtime/headers.ts';
 import { oneLine } from '../text.ts';
 import {
   examples,
@@ -21,7 +23,7 @@ import {
 } from './options.ts';
 import { indented, jsonLine, jsonText, print } from './output.ts';
 import { configOf, openPipeline, withView, workLogger, type PipelineFlags } from './pipeline.ts';
-import { decoded, decodedOrBytes, homeFlag, latestOf, newestFirst } from './view.ts';
+import { decoded, decodedOrBytes, homeFlag, latestOf } from './view.ts';
 
 interface Flags extends PipelineFlags {
   readonly limit: number;
@@ -142,7 +144,9 @@ const countOf = async ({ log }: HomeView, topic: string): Promise<number> =>
 async function show(view: HomeView, id: string, flags: Flags): Promise<void> {
   const letter = await letterOf(view, id, flags);
   const topic = topicOf(letter.topic);
-  const value = topic ? await decodedOrBytes(view, topic, letter.value) : { base64: letter.value };
+  const value = topic
+    ? await decodedOrBytes(view, topic, letter.value, originOf(letter, view, topic))
+    : { base64: letter.value };
   if (flags.json) {
     await print(jsonLine({ ...letter, value }));
     return;
@@ -167,6 +171,13 @@ async function show(view: HomeView, id: string, flags: Flags): Promise<void> {
   );
 }
 
+/** What a producer without a registry leaves unsaid in the value. */
+const originOf = (
+  { offset, key }: DeadLetter,
+  { pipeline }: HomeView,
+  topic: TopicInfo,
+): RecordOrigin => ({ topic: nameOnLog(pipeline, topic), offset, key, timestamp: 0 });
+
 /** Read into one transaction; letters hold up to 8 MiB each. */
 const retriesAtOnce = 16;
 
@@ -187,7 +198,7 @@ async function retry(id: string | null, flags: Flags, command: Command): Promise
       );
     }
     const again: NewRecord[] = [];
-    let count = 0;
+    let [count, left] = [0, 0];
     const flush = async () => {
       await home.log.append(again);
       count += again.length;
@@ -197,11 +208,23 @@ async function retry(id: string | null, flags: Flags, command: Command): Promise
       const letter = await decoded(home, topics.deadLetters, record);
       const topic = topicOf(letter.topic);
       if ((id !== null && letter.id !== id) || retried.has(letter.id) || !topic) continue;
+      if (isCut(letter)) {
+        if (id !== null) throw new RunError(cutText(letter));
+        left++;
+        continue;
+      }
       retried.add(letter.id);
       again.push(recordOf(letter, nameOnLog(home.pipeline, topic)));
       if (again.length === retriesAtOnce) await flush();
     }
     if (again.length > 0) await flush();
+    if (left > 0) {
+      const they =
+        left === 1
+          ? '1 dead letter stays: its record is'
+          : `${left} dead letters stay: their records are`;
+      process.stderr.write(`${they} too large to be read.\n`);
+    }
     if (count === 0) throw new RunError(`there is nothing to retry in ${flags.home}`);
     const it = count === 1 ? 'it' : 'them';
     await print(
@@ -215,8 +238,13 @@ async function retry(id: string | null, flags: Flags, command: Command): Promise
   }
 }
 
-/** Names the dead letter that a record was made from, so that none is retried twice. */
-const retryHeader = 'retry-of';
+/** A value that no dead letter holds stayed where it was; an empty one is not too large for anything. */
+const isCut = ({ cause, value }: DeadLetter): boolean =>
+  cause === 'too-large' && value.length === 0;
+
+const cutText = ({ id, topic, partition, offset }: DeadLetter): string =>
+  `${oneLine(id, 80)} cannot be tried again: its record is larger than any that is read, and is still at offset ` +
+  `${offset} of partition ${partition} of ${oneLine(topic, 80)}. Put it into the stream in a smaller form.`;
 
 const recordOf = (letter: DeadLetter, topic: string): NewRecord => ({
   topic,

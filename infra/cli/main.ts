@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { UsageError } from '../errors.ts';
 import { StorageError } from '../sqlite.ts';
 import { messageOf } from '../text.ts';
+import { copyCommand } from './copy.ts';
 import { deadLettersCommand } from './dead-letters.ts';
 import { doctorCommand } from './doctor.ts';
 import { exportCommand } from './export.ts';
@@ -65,6 +66,7 @@ Start here:
     workerCommand(),
     ingestCommand(),
     topicsCommand(),
+    copyCommand(),
     doctorCommand(),
     simulateCommand(),
   ]) {

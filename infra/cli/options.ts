@@ -27,6 +27,14 @@ export const brokersOption = (): Option =>
 export const registryOption = (): Option =>
   new Option('--registry <url>', 'the schema registry of that cluster [env: SPAR_REGISTRY]');
 
+export const lostPositionsOption = (): Option =>
+  new Option(
+    '--lost-positions <where>',
+    'where the log has forgotten how far a stage is: do nothing, or begin at the start or the end',
+  )
+    .choices(['refuse', 'start', 'end'])
+    .default('refuse');
+
 export const configOption = (): Option =>
   new Option('--config <file>', 'a YAML file with all other settings (see docs/settings.md)');
 

@@ -6,6 +6,7 @@ import { nameOnLog } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import { RunError } from '../errors.ts';
 import type { HomeView } from '../home/home.ts';
+import { newestFirst } from '../log/scan.ts';
 import { iterationOf } from '../runtime/headers.ts';
 import { manyLines, oneLine } from '../text.ts';
 import { renderPairDiff } from './diff.ts';
@@ -22,16 +23,7 @@ import {
 import { counted, indented, jsonLine, print } from './output.ts';
 import { short } from './progress.ts';
 import { withView, type PipelineFlags } from './pipeline.ts';
-import {
-  decoded,
-  homeFlag,
-  latestOf,
-  newestFirst,
-  outcomeOf,
-  outcomeText,
-  treeIds,
-  votesText,
-} from './view.ts';
+import { decoded, homeFlag, latestOf, outcomeOf, outcomeText, treeIds, votesText } from './view.ts';
 
 interface Flags extends PipelineFlags {
   readonly iteration: string;

@@ -13,6 +13,7 @@ import { plan } from '../run/plan.ts';
 import { run, type RunProgress } from '../run/run.ts';
 import type { Summary } from '../run/summary.ts';
 import type { Connect } from '../run/lanes.ts';
+import type { LostPositions } from '../run/positions.ts';
 import { writeExports } from '../run/write-exports.ts';
 import { oneLine } from '../text.ts';
 import { systemTime } from '../time.ts';
@@ -22,6 +23,7 @@ import {
   homeOption,
   iterationOption,
   jsonOption,
+  lostPositionsOption,
   overridesOf,
   pipelineOption,
   registryOption,
@@ -47,6 +49,7 @@ interface Flags {
   readonly registry?: string;
   readonly out: string;
   readonly iteration: string;
+  readonly lostPositions: LostPositions;
   readonly config?: string;
   readonly format: InputOptions['format'];
   readonly limit?: number;
@@ -76,6 +79,7 @@ API keys come from OPENAI_API_KEY, or from api_key_env or api_key_file of an end
     .option('--out <dir>', 'where training files go', 'spar-out')
     .option('--mode <mode>', 'the rules to follow (default: "faithful", the paper\'s)')
     .addOption(iterationOption())
+    .addOption(lostPositionsOption())
     .option('--seed <number>', 'decides every random choice (default: 0)', wholeNumber(0))
     .option('--config <file>', 'a YAML file with all other settings (see docs/settings.md)')
     .option(
@@ -170,6 +174,7 @@ async function runFile(
         );
       },
       notice: notices.bounded,
+      lostPositions: flags.lostPositions,
       ...(pipeline.siblings && { elsewhere: pipeline.siblings.awaited }),
       gateway: pipeline.serve,
       stop: stop.signal,

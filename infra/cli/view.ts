@@ -7,7 +7,7 @@ import { topics } from '../../topology/topics.ts';
 import type { RecordOrigin } from '../codec/serde.ts';
 import type { HomeView } from '../home/home.ts';
 import { standardInputName } from '../input/source.ts';
-import type { Log, LogRecord } from '../log/log.ts';
+import type { LogRecord } from '../log/log.ts';
 import { oneLine } from '../text.ts';
 import type { PipelineFlags } from './pipeline.ts';
 
@@ -17,12 +17,16 @@ export const homeFlag = ({
   brokers,
   registry,
   config,
-}: Pick<PipelineFlags, 'home' | 'brokers' | 'registry' | 'config'>): string =>
+  pipeline = 'spar',
+}: Pick<PipelineFlags, 'home' | 'brokers' | 'registry' | 'config'> & {
+  readonly pipeline?: string;
+}): string =>
   [
     ...(home === '.spar' ? [] : [['--home', home]]),
     ...(brokers === undefined ? [] : [['--brokers', brokers]]),
     ...(registry === undefined ? [] : [['--registry', registry]]),
     ...(config === undefined ? [] : [['--config', config]]),
+    ...(pipeline === 'spar' ? [] : [['--pipeline', pipeline]]),
   ]
     .map(([flag = '', value = '']) => ` ${flag} ${shellWord(value)}`)
     .join('');
@@ -67,55 +71,6 @@ export async function latestOf<Row>(
 ): Promise<Row | null> {
   const record = await view.log.latest(nameOnLog(view.pipeline, topic), key);
   return record && decoded(view, topic, record);
-}
-
-/** Records that are read at once on the way back. */
-const pageRecords = 32;
-const pageBytes = 16 * 1024 * 1024;
-
-/** Every record of a topic, the newest first, over all partitions. */
-export async function* newestFirst(log: Log, topic: string): AsyncGenerator<LogRecord> {
-  const readers = (await log.ends(topic)).map(({ partition, earliest, latest }) =>
-    backwards(log, topic, partition, earliest, latest),
-  );
-  const heads = await Promise.all(readers.map((reader) => reader.next()));
-  for (;;) {
-    let newest: { readonly index: number; readonly record: LogRecord } | null = null;
-    for (const [index, head] of heads.entries()) {
-      if (head.done) continue;
-      if (!newest || head.value.timestamp > newest.record.timestamp) {
-        newest = { index, record: head.value };
-      }
-    }
-    if (!newest) return;
-    yield newest.record;
-    const reader = readers[newest.index];
-    if (reader) heads[newest.index] = await reader.next();
-  }
-}
-
-async function* backwards(
-  log: Log,
-  topic: string,
-  partition: number,
-  earliest: number,
-  latest: number,
-): AsyncGenerator<LogRecord, undefined> {
-  for (let end = latest; end > earliest;) {
-    const start = Math.max(earliest, end - pageRecords);
-    const page: LogRecord[] = [];
-    for (let next = start; next < end;) {
-      const limit = { records: end - next, bytes: pageBytes };
-      const read = await log.read(topic, partition, next, limit);
-      const last = read.at(-1);
-      if (!last) break;
-      page.push(...read.filter(({ offset }) => offset < end));
-      next = last.offset + 1;
-    }
-    yield* page.reverse();
-    end = start;
-  }
-  return undefined;
 }
 
 /**

@@ -8,11 +8,18 @@ import { resolveEndpoint, roles, settingsOf } from '../config/settings.ts';
 import { UsageError } from '../errors.ts';
 import { serveHealth } from '../health/server.ts';
 import type { Endpoints } from '../run/lanes.ts';
+import type { LostPositions } from '../run/positions.ts';
 import { checkStages, work, type WorkerProgress } from '../run/worker.ts';
 import { oneLine } from '../text.ts';
 import { systemTime } from '../time.ts';
 import { onInterrupt } from './interrupt.ts';
-import { examples, iterationOption, jsonOption, wholeNumber } from './options.ts';
+import {
+  examples,
+  iterationOption,
+  jsonOption,
+  lostPositionsOption,
+  wholeNumber,
+} from './options.ts';
 import {
   configOf,
   openPipeline,
@@ -25,6 +32,7 @@ import { connectOpenAi } from './run.ts';
 
 interface Flags extends PipelineFlags {
   readonly iteration: string;
+  readonly lostPositions: LostPositions;
   readonly stages?: readonly string[];
   readonly healthPort?: number;
   readonly healthHost: string;
@@ -58,6 +66,7 @@ is asked for again.`,
       wholeNumber(1),
     )
     .addOption(iterationOption())
+    .addOption(lostPositionsOption())
     .option(
       '--health-port <number>',
       'answers /healthz and /readyz there (0: any free port)',
@@ -127,6 +136,7 @@ async function runWorker(flags: Flags, config: Config): Promise<void> {
         if (lines.due()) say(flags.json ? JSON.stringify(progressJson(progress)) : line(progress));
       },
       notice,
+      lostPositions: flags.lostPositions,
       ...(pipeline.siblings && { elsewhere: pipeline.siblings.awaited }),
       gateway: pipeline.serve,
       stop: stop.signal,

@@ -15,7 +15,7 @@ export interface SchemaRegistry {
    * An id that was seen once is known for good, so that a registry that is down hurts nobody who knows the schema.
    *
    * @throws PermanentError with the code `unknown-schema` if this registry never gave out the id, or `decode` if what
-   *   it stands for is no Avro. Any other error may pass.
+   *   it stands for is no Avro; Unavailable, or StorageError, if it cannot be asked.
    */
   byId(id: number): Promise<string>;
   latest(subject: string): Promise<SchemaVersion | null>;

@@ -26,7 +26,8 @@ export interface Serde {
    * The record, as `schemas/<schema>.avsc` has it today; a promise of it only where the registry has to be asked.
    *
    * @param origin where the bytes come from, for what producers without a registry leave unsaid
-   * @throws PermanentError with the code `decode` or `unknown-schema`.
+   * @throws PermanentError with the code `decode`, `unknown-schema`, or `too-large` if its topic was prepared and takes
+   *   no such record from us; Unavailable if the schema is not known here and the registry cannot be asked.
    */
   decode(schema: string, bytes: Uint8Array, origin?: RecordOrigin): unknown;
 }
@@ -55,6 +56,10 @@ export function createSerde(
   const readers = new Map<string, AvroType>();
   /** By the reader's schema and the writer's id: as many as the registry has, since others never get in. */
   const decoders = new Map<string, Decoder>();
+  /** Those that the registry is being asked for: however many records wait for a schema, it is asked once. */
+  const learning = new Map<string, Promise<Decoder>>();
+  /** By the topic's name on the log. */
+  const bytesMax = new Map<string, number>();
   let scratch = Buffer.alloc(64 * 1024);
 
   const readerOf = (schema: string): AvroType => {
@@ -74,6 +79,13 @@ export function createSerde(
     decoders.set(`${schema}/${id}`, decoder);
     return decoder;
   }
+
+  const learnOnce = (schema: string, id: number): Promise<Decoder> => {
+    const key = `${schema}/${id}`;
+    const asked = learning.get(key) ?? learn(schema, id).finally(() => learning.delete(key));
+    learning.set(key, asked);
+    return asked;
+  };
 
   async function registered(subject: string, text: string): Promise<number> {
     const problems = await registry.incompatibilities(subject, text);
@@ -95,7 +107,8 @@ export function createSerde(
     async prepare(topics, { register = true } = {}) {
       await Promise.all(
         topics.map(async (topic) => {
-          const subject = `${nameOnLog(pipeline, topic)}-value`;
+          const name = nameOnLog(pipeline, topic);
+          const subject = `${name}-value`;
           const text = schemaText(topic.schema);
           const id = await (register ? registered(subject, text) : lookedUp(subject, text));
           writers.set(topic.name, {
@@ -103,6 +116,7 @@ export function createSerde(
             type: readerOf(topic.schema),
             bytesMax: topic.maxBytes ?? bytesMaxDefault,
           });
+          bytesMax.set(name, topic.maxBytes ?? bytesMaxDefault);
         }),
       );
     },
@@ -126,6 +140,13 @@ export function createSerde(
     },
 
     decode(schema, bytes, origin) {
+      const limit = bytesMax.get(origin?.topic ?? '') ?? Infinity;
+      if (bytes.length > limit) {
+        throw new PermanentError(
+          'too-large',
+          `a record of ${bytes.length} bytes, at most ${limit} are allowed`,
+        );
+      }
       const reader = plain[schema];
       if (reader && bytes.length > 0 && bytes[0] !== magic) {
         return decodePlain(reader, schema, bytes, origin ?? null);
@@ -133,7 +154,7 @@ export function createSerde(
       const id = schemaIdOf(bytes);
       const decoder = decoders.get(`${schema}/${id}`);
       if (decoder) return decodeWith(decoder, schema, bytes);
-      return learn(schema, id).then((learnt) => decodeWith(learnt, schema, bytes));
+      return learnOnce(schema, id).then((learnt) => decodeWith(learnt, schema, bytes));
     },
   };
 }

@@ -52,6 +52,7 @@ export async function openClusterHome(
       pipeline,
       log,
       serde,
+      registry,
       journal,
       isShared: true,
       async close() {
@@ -77,6 +78,7 @@ export async function viewClusterHome(options: ClusterOptions): Promise<HomeView
     pipeline,
     log,
     serde: createSerde(registry, pipeline, plainReaders),
+    registry,
     counters: (iteration) => readAllCounters(folder, iteration),
     async close() {
       await log.close();

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { dataflow } from '../../topology/dataflow.ts';
 import { groupOf, nameOnLog, stepsBeforeLookUp, type TopicInfo } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
+import type { SchemaRegistry } from '../codec/registry.ts';
 import { createSerde, type Serde } from '../codec/serde.ts';
 import { openSqliteRegistry } from '../codec/sqlite-registry.ts';
 import { UsageError } from '../errors.ts';
@@ -21,6 +22,7 @@ export interface Home {
   readonly pipeline: string;
   readonly log: Log;
   readonly serde: Serde;
+  readonly registry: SchemaRegistry;
   readonly journal: Journal;
   /** Whether others may work on the same log at the same time. */
   readonly isShared: boolean;
@@ -71,6 +73,7 @@ export async function openHome(options: {
       pipeline,
       log,
       serde,
+      registry,
       journal,
       isShared: false,
       async close() {
@@ -117,6 +120,7 @@ export async function viewHome(options: {
       pipeline,
       log,
       serde: createSerde(registry, pipeline, plainReaders),
+      registry,
       counters: (iteration) => readCounters(join(folder, files.journal), iteration),
       async close() {
         await log.close();

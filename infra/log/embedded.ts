@@ -110,8 +110,8 @@ export function createEmbeddedLog(
       // A group that has joined is on record, so that nothing it has not seen is deleted.
       await Promise.all(
         all.map((partition) => {
-          const committed = store.committed(group, topic, partition);
-          return store.write([], { group, topic, partition, ...committed });
+          const { position, metadata } = store.committed(group, topic, partition);
+          return store.write([], { group, topic, partition, position, metadata });
         }),
       );
     } catch (error) {

@@ -27,7 +27,7 @@ export interface Log {
   /** First offset that is still kept and the next one to be written, per partition; readers may get there later. */
   ends(topic: string): Promise<readonly PartitionEnds[]>;
 
-  /** Where a group stands, per partition; position 0 and empty metadata if it never committed. */
+  /** Where a group stands, per partition; position 0 and empty metadata if that is not known. */
   committed(group: string, topic: string): Promise<readonly Committed[]>;
 
   /** Who works for a group, as the log knows it; nobody, where only the process itself knows. */
@@ -86,6 +86,8 @@ export interface PartitionEnds {
 
 export interface Committed {
   readonly partition: number;
+  /** False if the group never committed there, or a log that forgets groups has forgotten it. */
+  readonly known: boolean;
   readonly position: number;
   readonly metadata: string;
 }

@@ -71,8 +71,9 @@ export function createMemoryLog(options: {
     },
     ends: (topic, partition) => ({ earliest: 0, latest: recordsOf(topic, partition).length }),
     committed: (group, topic, partition) => {
-      const { position = 0, metadata = '' } = progress.get(`${group}/${topic}/${partition}`) ?? {};
-      return { position, metadata };
+      const found = progress.get(`${group}/${topic}/${partition}`);
+      const { position = 0, metadata = '' } = found ?? {};
+      return { known: found !== undefined, position, metadata };
     },
     offsetAt(topic, partition, timestamp) {
       const records = recordsOf(topic, partition);

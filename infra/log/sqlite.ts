@@ -195,7 +195,11 @@ function build(
     },
     committed(group, topic, partition) {
       const row = getCommitted.get(group, topic, partition);
-      return { position: Number(row?.[0] ?? 0), metadata: String(row?.[1] ?? '') };
+      return {
+        known: row !== null,
+        position: Number(row?.[0] ?? 0),
+        metadata: String(row?.[1] ?? ''),
+      };
     },
     offsetAt(topic, partition, timestamp) {
       const base = partition * offsetsPerPartition;

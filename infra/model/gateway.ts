@@ -1,5 +1,5 @@
 import { PermanentError } from '../../processors/processor.ts';
-import type { Model, ModelRequest, Role } from '../../processors/processor.ts';
+import type { Model, ModelAnswer, ModelRequest, Role } from '../../processors/processor.ts';
 import { splitReasoning } from '../../processors/rules/reasoning.ts';
 import { addSpend, noSpend } from '../../processors/rules/spend.ts';
 import type { Spend } from '../../schemas/records.ts';
@@ -53,7 +53,7 @@ export interface Gateway {
     versions: Readonly<Record<Role, string>>,
     priority: Priority,
   ): Model;
-  /** Draws that are being asked for. */
+  /** Draws that are still under way, although whoever wanted them here has given them up. */
   underWay(): readonly string[];
   /** Calls back with draws that have ended, in the journal or in vain; returns the way out. */
   onEnded(listener: (draws: readonly string[]) => void): () => void;
@@ -78,18 +78,21 @@ export function createGateway(
   time: Time,
   /** Resolves when the endpoints are known to answer; asked before the first call, and never if none is made. */
   ready: (signal: AbortSignal) => Promise<unknown>,
-  /** Resolves when another process is no longer asking for the draw; null if none is known to be at it. */
-  elsewhere: (draw: string) => Promise<void> | null = () => null,
+  /**
+   * Resolves when another process is no longer asking for the draw; null if none is known to be at it. Left out where
+   * there is no other process.
+   */
+  elsewhere?: (draw: string) => Promise<void> | null,
 ): Gateway {
   /** Draws that are being asked for; it is bounded by the records in flight. */
-  const underWay = new Map<string, Promise<JournalEntry>>();
+  const underWay = new Map<string, UnderWay>();
   let isReady = false;
   const listeners = new Set<(draws: readonly string[]) => void>();
   /** Calls that were sent, each with the way to break it off. */
   const sent = new Set<AbortController>();
 
   return {
-    underWay: () => [...underWay.keys()],
+    underWay: () => [...underWay].flatMap(([id, { askers }]) => (askers === 0 ? [id] : [])),
     onEnded(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -100,54 +103,72 @@ export function createGateway(
     serves: (role, version) => roles[role]?.version === version,
     model: (origin, versions, priority) => ({
       async ask(request, signal) {
-        const ids = drawIds({ ...origin, modelVersion: versions[request.role] }, request);
-        let known = journal.find(ids);
-        if (!isReady && known.includes(null)) {
-          await ready(signal);
-          isReady = true;
-          // Others may have been answered meanwhile.
-          known = journal.find(ids);
-        }
-        const waits = ids.flatMap((id, index) =>
-          known[index] || underWay.has(id) ? [] : (elsewhere(id) ?? []),
-        );
-        if (waits.length > 0) {
-          await unlessAborted(Promise.all(waits), signal);
-          known = journal.find(ids);
-        }
-        const fresh = ids.filter((id, index) => !known[index] && !underWay.has(id));
-        const role = roles[request.role];
-        // `serves` said so before the record began.
-        if (!role) throw new Error(`nobody here answers for the ${request.role}`);
-        const lane = laneFor(role, origin.instruction);
-        for (const group of chunks(fresh, Math.min(lane.choicesMax, role.choicesMax))) {
-          const asked = askFor(group, request, { origin, role, lane, priority }, signal);
-          for (const [index, id] of group.entries()) {
-            const entry = asked.then((entries) => entries[index] as JournalEntry);
-            underWay.set(id, entry);
-            // `finally` alone would make a second promise whose rejection nobody handles.
-            const forget = () => underWay.delete(id);
-            entry.then(forget, forget);
+        for (;;) {
+          try {
+            return await answerTo(request, { origin, versions, priority }, signal);
+          } catch (error) {
+            // Another who had asked for the same, and whom we had joined, has given it up: now it is ours to ask.
+            if (!(error instanceof GivenUp) || signal.aborted) throw error;
           }
-          const tell = () => listeners.forEach((listener) => listener(group));
-          asked.then(tell, tell);
         }
-        const answered = Promise.all(
-          // What is not known is under way, since whatever was neither has just been asked for.
-          ids.map((id, index) =>
-            Promise.resolve(known[index] ?? (underWay.get(id) as Promise<JournalEntry>)),
-          ),
-        );
-        // Given up, a call that was sent goes on, and nobody here waits for it.
-        answered.catch(() => undefined);
-        const entries = await unlessAborted(answered, signal);
-        return {
-          choices: entries.map(({ choice }) => choice),
-          spend: entries.map(({ spend }) => spend).reduce(addSpend, noSpend),
-        };
       },
     }),
   };
+
+  async function answerTo(
+    request: ModelRequest,
+    { origin, versions, priority }: Asker,
+    signal: AbortSignal,
+  ): Promise<ModelAnswer> {
+    const ids = drawIds({ ...origin, modelVersion: versions[request.role] }, request);
+    let known = journal.find(ids);
+    if (!isReady && known.includes(null)) {
+      await ready(signal);
+      isReady = true;
+      // Others may have been answered meanwhile.
+      known = journal.find(ids);
+    }
+    const waits = ids.flatMap((id, index) =>
+      known[index] || underWay.has(id) ? [] : (elsewhere?.(id) ?? []),
+    );
+    if (waits.length > 0) {
+      await unlessAborted(Promise.all(waits), signal);
+      known = journal.find(ids);
+    }
+    const fresh = ids.filter((id, index) => !known[index] && !underWay.has(id));
+    const role = roles[request.role];
+    // `serves` said so before the record began.
+    if (!role) throw new Error(`nobody here answers for the ${request.role}`);
+    const lane = laneFor(role, origin.instruction);
+    for (const group of chunks(fresh, Math.min(lane.choicesMax, role.choicesMax))) {
+      const asked = askFor(group, request, { origin, role, lane, priority }, signal);
+      for (const [index, id] of group.entries()) {
+        const entry = asked.then((entries) => entries[index] as JournalEntry);
+        underWay.set(id, { entry, askers: 0 });
+        // `finally` alone would make a second promise whose rejection nobody handles.
+        const forget = () => underWay.delete(id);
+        entry.then(forget, forget);
+      }
+      const tell = () => listeners.forEach((listener) => listener(group));
+      asked.then(tell, tell);
+    }
+    // What is not known is under way, since whatever was neither has just been asked for.
+    const joined = ids.map((id, index) => (known[index] ? null : (underWay.get(id) as UnderWay)));
+    const answered = Promise.all(
+      joined.map((one, index) => one?.entry ?? Promise.resolve(known[index] as JournalEntry)),
+    );
+    for (const one of joined) if (one) one.askers++;
+    try {
+      // Given up, a call that was sent goes on, and nobody here waits for it.
+      const entries = await unlessAborted(answered, signal);
+      return {
+        choices: entries.map(({ choice }) => choice),
+        spend: entries.map(({ spend }) => spend).reduce(addSpend, noSpend),
+      };
+    } finally {
+      for (const one of joined) if (one) one.askers--;
+    }
+  }
 
   /** One request for a group of draws of the same prompt: journaled whole or not at all. */
   async function askFor(
@@ -168,7 +189,7 @@ export function createGateway(
     };
     try {
       const answer = await lane.policy.run(
-        (go) => sendInTurn(call, lane, priority, go, signal),
+        (go) => sendInTurn(ids, call, lane, priority, go, signal),
         seed / 2 ** 31,
         signal,
         (error) => ledger.count(origin.iteration, retryCounters(error)),
@@ -188,18 +209,21 @@ export function createGateway(
       await ledger.answered(origin.iteration, purpose, entries, spend, request.draws.attempt);
       return entries;
     } catch (error) {
+      if (error instanceof AnsweredElsewhere) return error.entries;
       throw signal.aborted ? (signal.reason as Error) : forProcessor(error, lane, request);
     }
   }
 
+  /** @throws AnsweredElsewhere if another process has been answered while the call waited for its turn */
   async function sendInTurn(
+    ids: readonly string[],
     call: Call,
     lane: Lane,
-    { rank, order }: Priority,
+    priority: Priority,
     go: () => void,
     signal: AbortSignal,
   ): Promise<CallAnswer> {
-    const release = await lane.queue.acquire(rank, order, call.n, signal);
+    const release = await turnOf(ids, call, lane, priority, signal);
     const left = ledger.sent(call.purpose, call.n);
     const breakOff = new AbortController();
     const onAbort = () => {
@@ -223,6 +247,51 @@ export function createGateway(
       left();
       release();
     }
+  }
+
+  /** A turn may be long in coming, and the work somebody else's meanwhile: what they have asked, or ask, is theirs. */
+  async function turnOf(
+    ids: readonly string[],
+    call: Call,
+    { queue }: Lane,
+    { rank, order }: Priority,
+    signal: AbortSignal,
+  ): Promise<() => void> {
+    for (;;) {
+      const release = await queue.acquire(rank, order, call.n, signal);
+      if (!elsewhere) return release;
+      const known = journal.find(ids);
+      const waits = ids.flatMap((id) => elsewhere(id) ?? []);
+      const answered = known.filter((entry) => entry !== null);
+      if (answered.length < ids.length && waits.length === 0) return release;
+      release();
+      if (answered.length === ids.length) throw new AnsweredElsewhere(answered);
+      await unlessAborted(Promise.all(waits), signal);
+    }
+  }
+}
+
+/** A draw that is being asked for. */
+interface UnderWay {
+  readonly entry: Promise<JournalEntry>;
+  /** How many wait for it here. */
+  askers: number;
+}
+
+/** On whose behalf something is asked. */
+interface Asker {
+  readonly origin: Omit<Origin, 'modelVersion'>;
+  readonly versions: Readonly<Record<Role, string>>;
+  readonly priority: Priority;
+}
+
+/** No call was needed: what it would have brought is in the journal of another process. */
+class AnsweredElsewhere extends Error {
+  readonly entries: readonly JournalEntry[];
+
+  constructor(entries: readonly JournalEntry[]) {
+    super('answered elsewhere');
+    this.entries = entries;
   }
 }
 

@@ -7,7 +7,7 @@ import type { Serde } from '../codec/serde.ts';
 import { ahead } from '../input/ahead.ts';
 import { contentDigest } from '../input/identity.ts';
 import type { InputItem } from '../input/read.ts';
-import type { Log } from '../log/log.ts';
+import type { Log, LogRecord } from '../log/log.ts';
 import { estimatedTokens } from '../model/gateway.ts';
 import { iterationOf } from '../runtime/headers.ts';
 import { oneLine } from '../text.ts';
@@ -163,11 +163,8 @@ async function knownAs(
     partition: partitionOf(instruction.id, log.partitions),
   });
   for (const record of records) {
-    const before = (await serde.decode(
-      topics.instructions.schema,
-      record.value,
-      record,
-    )) as Instruction;
+    const before = await readable(record, serde);
+    if (!before) continue;
     if (contentDigest(before) !== contentDigest(instruction)) {
       return (
         `${instruction.source}:${instruction.source_line}: this home has the id ` +
@@ -180,4 +177,14 @@ async function knownAs(
     if (of === iteration || of === null) return true;
   }
   return false;
+}
+
+/** Null if others wrote it and it is no instruction: it will be a dead letter. */
+async function readable(record: LogRecord, serde: Serde): Promise<Instruction | null> {
+  try {
+    return (await serde.decode(topics.instructions.schema, record.value, record)) as Instruction;
+  } catch (error) {
+    if (error instanceof PermanentError) return null;
+    throw error;
+  }
 }

@@ -9,6 +9,7 @@ import { createContexts } from '../runtime/contexts.ts';
 import { Runtime } from '../runtime/runtime.ts';
 import { sentence } from '../text.ts';
 import type { Time } from '../time.ts';
+import { checkPositions, type LostPositions } from './positions.ts';
 import { openLanes, remarksOn, type Connect, type Endpoints, type Lanes } from './lanes.ts';
 
 export interface EngineOptions {
@@ -26,6 +27,8 @@ export interface EngineOptions {
   readonly notice: (message: string) => void;
   /** When the endpoints have answered, before anything else is asked of them. */
   readonly answered: () => Promise<void>;
+  /** What to do where the log has forgotten how far a stage is. */
+  readonly lostPositions?: LostPositions;
   /** Resolves when another process is no longer asking for a draw; null if none is known to be at it. */
   readonly elsewhere?: (draw: string) => Promise<void> | null;
 }
@@ -38,6 +41,8 @@ export interface Engine {
   readonly runtime: Runtime;
   /** Makes sure, once, that the endpoints answer. @throws RunError in one sentence with the remedy */
   ready(): Promise<void>;
+  /** Starts the stages. @throws UsageError if the log has forgotten how far one of them is */
+  start(): Promise<void>;
   /** Rejects when it cannot go on; never resolves. */
   readonly failure: Promise<never>;
   /** Why an endpoint is down; null while all answer. */
@@ -116,6 +121,11 @@ export function createEngine(options: EngineOptions): Engine {
     gateway,
     runtime,
     ready,
+    async start() {
+      const { stages, lostPositions: lost = 'refuse' } = options;
+      await checkPositions({ log, serde, pipeline, dataflow, stages, iteration, lost, time });
+      await runtime.start();
+    },
     failure: Promise.race([runtime.failure, fatal.promise]),
     get down() {
       return downOf()?.error ?? null;

@@ -12,6 +12,7 @@ import type { Time } from '../time.ts';
 import { admit, type Admission } from './admit.ts';
 import { findIteration, isOpen, noteSource, openIteration } from './iteration.ts';
 import { createEngine } from './engine.ts';
+import type { LostPositions } from './positions.ts';
 import type { Connect, Lanes } from './lanes.ts';
 import type { ResolvedEndpoint } from '../config/settings.ts';
 import type { Role } from '../../processors/processor.ts';
@@ -35,6 +36,8 @@ export interface RunOptions {
   readonly progressMs: number;
   /** A sentence for the person in front of it: a bad line, or what an endpoint cannot do. */
   readonly notice: (message: string) => void;
+  /** What to do where the log has forgotten how far a stage is; it refuses unless told otherwise. */
+  readonly lostPositions?: LostPositions;
   /** Resolves when another process is no longer asking for a draw; null if none is known to be at it. */
   readonly elsewhere?: (draw: string) => Promise<void> | null;
   /** The models as this process asks them, for those who want to know what is under way. */
@@ -123,7 +126,7 @@ export async function run(options: RunOptions): Promise<Summary> {
   /** In good order: what is under way has a moment to be finished. */
   let ended = false;
   const work = async () => {
-    await runtime.start();
+    await engine.start();
     sourceEnded = await admitAll(options, admission, lanes, readyToAdmit);
     const unread = sourceEnded ? await note('read') : [options.source.name];
     if (stop.aborted) return;

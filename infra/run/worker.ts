@@ -11,6 +11,7 @@ import type { Time } from '../time.ts';
 import { createEngine } from './engine.ts';
 import { isOpen, openIteration } from './iteration.ts';
 import type { Connect, Endpoints } from './lanes.ts';
+import type { LostPositions } from './positions.ts';
 
 export interface WorkerOptions {
   readonly home: Home;
@@ -26,6 +27,8 @@ export interface WorkerOptions {
   readonly progress: (progress: WorkerProgress) => void;
   readonly progressMs: number;
   readonly notice: (message: string) => void;
+  /** What to do where the log has forgotten how far a stage is; it refuses unless told otherwise. */
+  readonly lostPositions?: LostPositions;
   /** Resolves when another process is no longer asking for a draw; null if none is known to be at it. */
   readonly elsewhere?: (draw: string) => Promise<void> | null;
   /** The models as this process asks them, for those who want to know what is under way. */
@@ -99,7 +102,7 @@ export async function work(options: WorkerOptions): Promise<void> {
   const working = async () => {
     // What comes must find its iteration open.
     if (samples) await engine.ready();
-    await runtime.start();
+    await engine.start();
   };
   const reporter = reporting();
   reporter.catch(() => undefined);

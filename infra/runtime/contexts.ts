@@ -56,11 +56,23 @@ export interface Contexts {
 export function createContexts(options: ContextsOptions): Contexts {
   const { gateway, pipeline } = options;
   const iterations = createTable(options, topics.iterations);
-  const known = new Map<string, Settings>();
+  /** Of those that are there, and of those that are being looked up: thousands of records begin at the same time. */
+  const known = new Map<string, Promise<Settings>>();
 
-  async function settingsOf(id: string): Promise<Settings> {
+  function settingsOf(id: string): Promise<Settings> {
     const cached = known.get(id);
     if (cached) return cached;
+    // A handful are alive at a time; the bound only keeps a hostile stream of headers from filling memory.
+    if (known.size >= 64) known.clear();
+    const settings = lookUp(id);
+    known.set(id, settings);
+    settings.catch(() => {
+      if (known.get(id) === settings) known.delete(id);
+    });
+    return settings;
+  }
+
+  async function lookUp(id: string): Promise<Settings> {
     const manifest = (await iterations.find(id)) as Iteration | null;
     if (!manifest) {
       throw new PermanentError(
@@ -69,11 +81,7 @@ export function createContexts(options: ContextsOptions): Contexts {
       );
     }
     // Written by us from checked settings, under a schema of its own.
-    const settings = JSON.parse(manifest.settings) as Settings;
-    // A handful are alive at a time; the bound only keeps a hostile stream of headers from filling memory.
-    if (known.size >= 64) known.clear();
-    known.set(id, settings);
-    return settings;
+    return JSON.parse(manifest.settings) as Settings;
   }
 
   return {
@@ -126,9 +134,25 @@ function createTable(
   partition?: number,
 ): Table<unknown> {
   const name = nameOnLog(pipeline, topic);
+  /** Null if it is no record of the topic: somebody else wrote it, and it is no row. */
+  const readable = async (row: LogRecord): Promise<unknown> => {
+    try {
+      return await serde.decode(topic.schema, row.value, row);
+    } catch (error) {
+      if (error instanceof PermanentError) return null;
+      throw error;
+    }
+  };
   const find = async (key: string): Promise<unknown> => {
-    const row = await log.latest(name, key, partition);
-    return row && serde.decode(topic.schema, row.value);
+    const latest = await log.latest(name, key, partition);
+    const row = latest && (await readable(latest));
+    if (latest === null || row !== null) return row;
+    const all = await log.ofKey(name, key, partition === undefined ? {} : { partition });
+    for (const earlier of all.toReversed()) {
+      const found = await readable(earlier);
+      if (found !== null) return found;
+    }
+    return null;
   };
   return {
     find,

@@ -23,7 +23,7 @@ export function headersFor(
   const revision = revisionOf(input);
   return {
     ...(own !== null && { iteration: own }),
-    trace: headers['trace'] ?? traceOf(own ?? '', about),
+    trace: traceIn(headers) ?? traceOf(own ?? '', about),
     order: String(orderOf(input)),
     rules: rulesVersion,
     ...(typeof trees === 'number' && { trees: String(trees) }),
@@ -31,13 +31,20 @@ export function headersFor(
   };
 }
 
+/** Names the dead letter that a record was made from, so that none is retried twice. */
+export const retryHeader = 'retry-of';
+
+/** Where in the home a record was that `copy` took from there: `partition/offset`. */
+export const copiedHeader = 'copied';
+
 export const iterationOf = ({ headers }: Pick<LogRecord, 'headers'>): string | null =>
   headers['iteration'] ?? null;
 
 /** How often a dead letter was retried before this came of it. */
 export function revisionOf({ headers }: Pick<LogRecord, 'headers'>): number {
-  const revision = Number(headers['revision'] ?? 0);
-  return Number.isSafeInteger(revision) && revision > 0 ? revision : 0;
+  const revision = headers['revision'] ?? '';
+  // Others may write anything, and no schema of ours holds more.
+  return /^\d{1,9}$/.test(revision) ? Number(revision) : 0;
 }
 
 /** Instructions that were admitted earlier go first within a stage. */
@@ -45,6 +52,10 @@ export function orderOf({ headers, offset }: Pick<LogRecord, 'headers' | 'offset
   const order = Number(headers['order'] ?? Number.NaN);
   return Number.isSafeInteger(order) ? order : offset;
 }
+
+/** Producers may bring one of their own along; it goes into each record that comes of theirs, so it must be short. */
+const traceIn = ({ trace = '' }: LogRecord['headers']): string | null =>
+  /^[\w-]{1,64}$/.test(trace) ? trace : null;
 
 const traceOf = (iteration: string, instruction: string): string =>
   createHash('sha256')

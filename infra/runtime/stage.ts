@@ -197,6 +197,10 @@ class PartitionRun {
   /** What started records are about, each with those that wait behind it. */
   readonly #lanes = new Map<string, LogRecord[]>();
   #laned = 0;
+  /** What records of others that have started are about, by offset. */
+  readonly #abouts = new Map<number, string | null>();
+  /** Their schema is being looked up; nothing starts meanwhile. */
+  #learning = false;
   /** The iteration of each record that is held, by offset. */
   readonly #held = new Map<number, string>();
   #bytes = 0;
@@ -265,22 +269,22 @@ class PartitionRun {
     for (const record of this.#pending) {
       if (this.#started.size >= limits.records * this.#options.share()) break;
       if (!this.#window.holds(record.offset)) break;
-      taken++;
       const about = this.#aboutOf(record);
+      if (about === undefined) break;
+      taken++;
       const lane = about === null ? undefined : this.#lanes.get(about);
       if (lane) {
         lane.push(record);
         this.#laned++;
       } else {
-        this.#run(record);
+        this.#run(record, about);
       }
     }
     if (taken > 0) this.#pending.splice(0, taken);
   }
 
-  #run(record: LogRecord): void {
+  #run(record: LogRecord, about: string | null): void {
     this.#started.set(record.offset, record);
-    const about = this.#aboutOf(record);
     if (about !== null) this.#lanes.set(about, []);
     this.#attempt(record).then(
       (outputs) => this.#finish({ record, outputs }),
@@ -456,29 +460,74 @@ class PartitionRun {
   }
 
   #release(record: LogRecord): void {
+    const about = this.#aboutOf(record) ?? null;
+    this.#abouts.delete(record.offset);
     this.#started.delete(record.offset);
     this.#bytes -= record.value.byteLength;
-    const about = this.#aboutOf(record);
     if (about === null) return;
     const [next, ...rest] = this.#lanes.get(about) ?? [];
     this.#lanes.delete(about);
     if (!next || this.#draining) return;
     this.#laned--;
-    this.#run(next);
+    this.#run(next, about);
     this.#lanes.set(about, rest);
   }
 
-  /** What a record is about: its key, unless others wrote it, who may key theirs as they like. */
-  #aboutOf(record: LogRecord): string | null {
+  /**
+   * What a record is about: its key, unless others wrote it, who may key theirs as they like; undefined until its
+   * schema is known, which starts what waits for it. What it was about at its start, it is until its release.
+   */
+  #aboutOf(record: LogRecord): string | null | undefined {
     const { step, serde } = this.#options;
     if (step.from.foreign !== true) return record.key;
+    const { offset } = record;
+    if (this.#abouts.has(offset)) return this.#abouts.get(offset) ?? null;
+    if (this.#learning) return undefined;
+    let about = record.key;
     try {
-      const { id } = serde.decode(step.from.schema, record.value, record) as { id?: unknown };
-      return typeof id === 'string' ? id : record.key;
+      const input = serde.decode(step.from.schema, record.value, record);
+      if (input instanceof Promise) {
+        this.#learning = true;
+        void this.#learn(record, input);
+        return undefined;
+      }
+      about = idIn(input) ?? about;
     } catch {
       // It will be a dead letter, and whose it is does not matter.
-      return record.key;
     }
+    this.#abouts.set(offset, about);
+    return about;
+  }
+
+  async #learn(record: LogRecord, decoded: Promise<unknown>): Promise<void> {
+    const { limits, time, failed } = this.#options;
+    const { signal } = this.#abort;
+    const since = time.monotonic();
+    for (let decoding = decoded; ; decoding = this.#decoded(record)) {
+      try {
+        this.#abouts.set(record.offset, idIn(await decoding) ?? record.key);
+        break;
+      } catch (error) {
+        if (!(error instanceof Unavailable)) {
+          this.#abouts.set(record.offset, record.key);
+          break;
+        }
+        if (time.monotonic() - since > limits.awayMs) {
+          failed(error);
+          return;
+        }
+        await time.sleep(limits.retryMaxDelayMs / 8, signal).catch(() => undefined);
+        if (signal.aborted) return;
+      }
+    }
+    this.#learning = false;
+    this.#start();
+    this.#throttle();
+  }
+
+  async #decoded(record: LogRecord): Promise<unknown> {
+    const { step, serde } = this.#options;
+    return await serde.decode(step.from.schema, record.value, record);
   }
 
   #throttle(): void {
@@ -496,6 +545,11 @@ class PartitionRun {
     if (reading) this.#options.subscription().resume(this.#partition);
     else this.#options.subscription().pause(this.#partition);
   }
+}
+
+function idIn(input: unknown): string | null {
+  const { id } = input as { readonly id?: unknown };
+  return typeof id === 'string' ? id : null;
 }
 
 const asError = (error: unknown): Error =>

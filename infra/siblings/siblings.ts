@@ -22,7 +22,7 @@ export interface Worker {
    * model goes on. Resolves with false if it is not held here.
    */
   release(place: Place): Promise<boolean>;
-  /** Draws that a model is being asked for at this moment. */
+  /** Draws that a model is still being asked for, although the place that they were for was given up. */
   underWay(): readonly string[];
   /** Calls back with draws that have ended, in the journal or in vain; returns the way out. */
   onEnded(listener: (draws: readonly string[]) => void): () => void;
@@ -169,7 +169,8 @@ function answer(
       (released) => {
         if (socket.destroyed) return;
         leave = worker.onEnded((ended) => say({ ended }));
-        say({ released, draws: released ? worker.underWay() : [] });
+        // Of whatever place: this one may have been given up a while ago, and to another than who asks now.
+        say({ released, draws: worker.underWay() });
       },
       (error: unknown) => {
         logger.warn({ ...release, message: messageOf(error) }, 'release.failed');

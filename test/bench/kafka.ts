@@ -110,7 +110,10 @@ let benches = 0;
 async function prepare(partitions: number): Promise<Bench & { close: () => Promise<void> }> {
   const pipeline = `bench${benches++}`;
   const settings = { ...kafkaDefaults, brokers: [broker.brokers] };
-  const admin = new kafkajs.Kafka({ brokers: [broker.brokers], logLevel: 0 }).admin();
+  const admin = new kafkajs.Kafka({
+    brokers: [broker.brokers],
+    logLevel: kafkajs.logLevel.NOTHING,
+  }).admin();
   await admin.connect();
   await admin.createTopics({
     waitForLeaders: true,
@@ -169,7 +172,10 @@ async function prepare(partitions: number): Promise<Bench & { close: () => Promi
 
 /** What somebody would write by hand: decode, make the output, and commit both for each partition by itself. */
 async function bare({ serde, settings, pipeline, partitions }: Bench): Promise<number> {
-  const kafka = new kafkajs.Kafka({ brokers: [...settings.brokers], logLevel: 0 });
+  const kafka = new kafkajs.Kafka({
+    brokers: [...settings.brokers],
+    logLevel: kafkajs.logLevel.NOTHING,
+  });
   const [from, to] = [nameOnLog(pipeline, topics.responses), nameOnLog(pipeline, topics.outcomes)];
   const group = `${pipeline}.bare`;
   const consumer = kafka.consumer({ groupId: group, maxWaitTimeInMs: 100 });
@@ -311,7 +317,7 @@ async function ours({ log, serde, pipeline }: Bench, asks: boolean): Promise<num
       return [outcomeOf(record)];
     }),
     pipeline,
-    iteration: null,
+    iteration: '1',
     stages: ['judge'],
     log,
     serde,
@@ -327,7 +333,7 @@ async function ours({ log, serde, pipeline }: Bench, asks: boolean): Promise<num
       ...{ records: 4096, bytes: 64 * 1024 * 1024, lingerMs, transactionRecords },
       ...{ attempts: 3, retryFirstDelayMs: 10, retryMaxDelayMs: 1000, awayMs: 10_000 },
     },
-    sampleRecords: 100,
+    sampleRecords: 4096,
     backlogRecords: 1000,
     askMs: 500,
     time: systemTime,
@@ -335,7 +341,15 @@ async function ours({ log, serde, pipeline }: Bench, asks: boolean): Promise<num
   });
   const started = performance.now();
   await runtime.start();
-  while ((runtime.stats()[0]?.done ?? 0) < count) { await systemTime.sleep(2000); console.error(JSON.stringify(runtime.stats(),(_,v)=>typeof v==='bigint'?String(v):v)); }
+  while ((runtime.stats()[0]?.done ?? 0) < count) {
+    await systemTime.sleep(5);
+    if (process.env['V'])
+      console.error(
+        Math.round(performance.now() - started),
+        runtime.stats()[0]?.done,
+        runtime.stats()[0]?.inFlight,
+      );
+  }
   const perSecond = (count / (performance.now() - started)) * 1000;
   await runtime.stop();
   await journal.close();
@@ -354,7 +368,9 @@ try {
       for (const [name, measure] of [
         ['bare', bare],
         ['runtime', (bench: Bench) => ours(bench, false)],
-        ['journaled', (bench: Bench) => ours(bench, true)],
+        ...(process.env['NOJ']
+          ? []
+          : [['journaled', (bench: Bench) => ours(bench, true)] as const]),
       ] as const) {
         process.stderr.write(`preparing ${partitions} ${name}\n`);
         const bench = await prepare(partitions);

@@ -119,6 +119,43 @@ test('show: bytes that are no record are shown as bytes', async () => {
   expect((await run('show', 'instructions/0/8')).out).toContain('"base64": "AP8B"');
 });
 
+test('show: an instruction in plain JSON is shown as its stage read it, with the key for an id', async () => {
+  const { run } = await inHome(async (at) => {
+    const written = await home(at);
+    await put(written, topics.deadLetters, {
+      ...deadLetter(written, 'gnu'),
+      id: 'instructions/0/8',
+      offset: 8,
+      value: Buffer.from('{"prompt":"Say it."}'),
+    });
+    await written.close();
+  });
+  const { out } = await run('show', 'instructions/0/8', '--json');
+  expect(JSON.parse(out)).toMatchObject({ value: { id: 'gnu', source_line: 8 } });
+});
+
+test('retry: a record that was too large to be kept stays where it is, and the others go', async () => {
+  const { run } = await inHome(async (at) => {
+    const written = await home(at);
+    await put(written, topics.deadLetters, {
+      ...deadLetter(written, 'elk'),
+      ...{ id: 'instructions/0/9', offset: 9, cause: 'too-large', value: Buffer.alloc(0) },
+    });
+    await written.close();
+  });
+  expect(await run('retry', 'instructions/0/9')).toEqual({
+    code: 1,
+    out: '',
+    err:
+      'spar: instructions/0/9 cannot be tried again: its record is larger than any that is read, and is still at ' +
+      'offset 9 of partition 0 of instructions. Put it into the stream in a smaller form.\n',
+  });
+  expect(await run('retry', '--all')).toMatchObject({
+    out: expect.stringMatching(/^1 record is back in the stream/) as unknown,
+    err: '1 dead letter stays: its record is too large to be read.\n',
+  });
+});
+
 test('retry: the original bytes, key and headers go to their topic again, one revision on', async () => {
   const { at, run } = await inHome();
   expect(await run('retry', 'instructions/0/3')).toEqual({

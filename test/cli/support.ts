@@ -44,7 +44,8 @@ export async function spar(...args: readonly string[]): Promise<Ran> {
 }
 
 export async function captured(work: () => Promise<unknown>): Promise<Ran> {
-  const before = process.stdout.listeners('error');
+  const streams = [process.stdout, process.stderr];
+  const before = streams.flatMap((stream) => stream.listeners('error'));
   let [out, err] = ['', ''];
   const onOut = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
     out += String(text);
@@ -62,8 +63,10 @@ export async function captured(work: () => Promise<unknown>): Promise<Ran> {
     process.exitCode = 0;
     onOut.mockRestore();
     onErr.mockRestore();
-    for (const listener of process.stdout.listeners('error')) {
-      if (!before.includes(listener)) process.stdout.off('error', listener as () => void);
+    for (const stream of streams) {
+      for (const listener of stream.listeners('error')) {
+        if (!before.includes(listener)) stream.off('error', listener as () => void);
+      }
     }
   }
 }

@@ -117,7 +117,7 @@ describe('what goes wrong is a sentence with the URL, and may pass', () => {
     const url = await always(status, body, headers);
     const registry = await open({ url });
     const error = await failure(registry.byId(1));
-    expect(error.name).toBe('RegistryError');
+    expect(error.name).toBe('Unavailable');
     expect(error.message).toMatch(reason);
     expect(error.message).toContain(url);
     expect(error.message).not.toMatch(/\n|undefined|\[object/);
@@ -130,7 +130,7 @@ describe('what goes wrong is a sentence with the URL, and may pass', () => {
     expect(error.message).toMatch(
       /^the schema registry http:\/\/127\.0\.0\.1:1 cannot be reached \(the schema 1\): .*ECONNREFUSED.*Is it up/,
     );
-    expect(error.name).toBe('RegistryError');
+    expect(error.name).toBe('Unavailable');
   });
 
   test('a registry that hangs, in time', async () => {
@@ -148,7 +148,7 @@ describe('what goes wrong is a sentence with the URL, and may pass', () => {
       setImmediate(() => response.destroy());
     });
     const error = await failure((await open({ url })).byId(1));
-    expect(error.name).toBe('RegistryError');
+    expect(error.name).toBe('Unavailable');
     expect(error.message).toContain(url);
   });
 
@@ -168,7 +168,7 @@ describe('what goes wrong is a sentence with the URL, and may pass', () => {
     expect((await failure(registry.register('a-value', text))).message).toMatch(
       /a number was expected, and 'seven' came/,
     );
-    expect((await failure(registry.incompatibilities('a-value', text))).name).toBe('RegistryError');
+    expect((await failure(registry.incompatibilities('a-value', text))).name).toBe('Unavailable');
   });
 });
 

@@ -4,10 +4,13 @@ import { join } from 'node:path';
 import { test as propertyTest } from '@fast-check/vitest';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { schemaText } from '../../infra/codec/avro.ts';
+import { Unavailable } from '../../infra/errors.ts';
 import { createSerde, type Serde } from '../../infra/codec/serde.ts';
 import { openSqliteRegistry, type SqliteRegistry } from '../../infra/codec/sqlite-registry.ts';
 import { idOf } from '../../infra/input/identity.ts';
 import { plainReaders } from '../../infra/input/instruction.ts';
+import { StorageError } from '../../infra/sqlite.ts';
+import { PermanentError } from '../../processors/processor.ts';
 import { topics } from '../../topology/topics.ts';
 import { topic, type TopicInfo } from '../../topology/topology.ts';
 import { recordsOf } from '../schemas/records.ts';
@@ -54,6 +57,26 @@ test('is in the wire format: a zero byte, the schema id, Avro', async () => {
   expect(bytes[0]).toBe(0);
   expect(Buffer.from(bytes).readUInt32BE(1)).toBe(version!.id);
   expect(Buffer.from(bytes.subarray(5, 7)).toString('latin1')).toBe('\u0002a');
+});
+
+test('asks the registry once, however many come before its answer', async () => {
+  const bytes = serde.encode(topics.instructions, message);
+  const byId = vi.fn(registry.byId.bind(registry));
+  const fresh = createSerde({ ...registry, byId }, 'spar');
+  const decoded = await Promise.all(
+    Array.from({ length: 100 }, () => fresh.decode('instruction', bytes)),
+  );
+  expect(new Set(decoded.map((one) => JSON.stringify(one))).size).toBe(1);
+  expect(byId).toHaveBeenCalledTimes(1);
+});
+
+test('asks it again where it did not answer', async () => {
+  const bytes = serde.encode(topics.instructions, message);
+  const byId = vi.fn(registry.byId.bind(registry));
+  byId.mockRejectedValueOnce(new Error('away'));
+  const fresh = createSerde({ ...registry, byId }, 'spar');
+  await expect(fresh.decode('instruction', bytes)).rejects.toThrow('away');
+  await expect(fresh.decode('instruction', bytes)).resolves.toEqual(message);
 });
 
 test('is there at once when its schema has been seen before', async () => {
@@ -143,6 +166,19 @@ describe('what is wrong has a code', () => {
     expect(() => serde.encode(letter, message)).toThrow(/not prepared/);
   });
 
+  test('one over it that others wrote is not read, though there is nothing else wrong with it', async () => {
+    await serde.prepare([narrow, topics.instructions]);
+    const bytes = serde.encode(topics.instructions, { ...message, extra: 'x'.repeat(1024 * 1024) });
+    const from = (name: string) => ({ topic: `spar.${name}`, offset: 1, timestamp: 0, key: null });
+    expect(() => serde.decode('instruction', bytes, from('narrow'))).toThrow(
+      expect.objectContaining({
+        code: 'too-large',
+        message: `a record of ${bytes.length} bytes, at most 1048576 are allowed`,
+      }),
+    );
+    expect(await serde.decode('instruction', bytes, from('instructions'))).toBeDefined();
+  });
+
   test('a larger limit of the topic holds', async () => {
     const wide = topic('wide', {
       schema: 'instruction',
@@ -155,6 +191,42 @@ describe('what is wrong has a code', () => {
     expect(await serde.decode('instruction', serde.encode(wide, large))).toEqual(large);
     // The scratch space is large now; the limit of the other topic still holds.
     expect(() => serde.encode(narrow, large)).toThrow(/at most/);
+  });
+});
+
+describe('a schema that is not known yet', () => {
+  const bytesOf = (id: number) => Buffer.from([0, 0, 0, 0, id, 2]);
+  const decoding = (byId: (id: number) => Promise<string>) => {
+    const of = createSerde({ ...registry, byId }, 'spar');
+    return (id: number) => Promise.resolve(of.decode('instruction', bytesOf(id)));
+  };
+
+  test('is asked for once, however many records wait for it', async () => {
+    const byId = vi.fn(() => Promise.resolve(schemaText('outcome')));
+    const decode = decoding(byId);
+    const asked = await Promise.allSettled([decode(5), decode(5), decode(5), decode(6)]);
+    expect(asked.map(({ status }) => status)).not.toContain('fulfilled');
+    expect(byId.mock.calls).toEqual([[5], [6]]);
+    // What did not do is not remembered: it may be there the next time.
+    await Promise.allSettled([decode(5)]);
+    expect(byId).toHaveBeenCalledTimes(3);
+  });
+
+  test('and cannot be asked for is no fault of the record', async () => {
+    const decode = decoding(() =>
+      Promise.reject(new Unavailable('the registry cannot be reached')),
+    );
+    await expect(decode(5)).rejects.toMatchObject({
+      name: 'Unavailable',
+      message: 'the registry cannot be reached',
+    });
+  });
+
+  test.each([
+    ['the registry never gave out', new PermanentError('unknown-schema', 'no such')],
+    ['is on a disk that is broken', new StorageError('other', 'broken')],
+  ])('and %s says so itself', async (_name, error) => {
+    await expect(decoding(() => Promise.reject(error))(5)).rejects.toBe(error);
   });
 });
 

@@ -353,6 +353,11 @@ export function logContract(name: string, open: OpenLog): void {
             metadata: 'm',
           }),
         );
+        expect((await log.committed(group('nobody'), plain))[0]).toMatchObject({
+          known: false,
+          position: 0,
+          metadata: '',
+        });
         expect((await log.committed(group('other'), plain))[0]).toMatchObject({
           position: 0,
           metadata: '',
@@ -422,6 +427,7 @@ export function logContract(name: string, open: OpenLog): void {
         await soon(async () =>
           expect((await log.committed(group('g'), plain))[0]).toEqual({
             partition: 0,
+            known: true,
             position: 1,
             metadata: 'm',
           }),

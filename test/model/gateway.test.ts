@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import { GivenUp } from '../../infra/errors.ts';
 import { createMemoryJournal } from '../../infra/journal/memory.ts';
 import type { Journal } from '../../infra/journal/journal.ts';
 import { CallError, type Call, type CallAnswer } from '../../infra/model/endpoint.ts';
 import { createGateway, type Lane, type RoleLanes } from '../../infra/model/gateway.ts';
+import { drawIds } from '../../infra/model/draw.ts';
 import { createLedger } from '../../infra/model/ledger.ts';
 import { retryPolicy } from '../../infra/model/policy.ts';
 import { CallQueue } from '../../infra/model/queue.ts';
@@ -45,6 +47,7 @@ function setup({
   price = null,
   ready = () => Promise.resolve(),
   question = () => Promise.resolve(),
+  elsewhere,
 }: {
   readonly answer?: Answer;
   readonly journal?: Journal;
@@ -56,6 +59,7 @@ function setup({
   readonly ready?: () => Promise<void>;
   /** What the breaker hears when it asks whether the endpoint is there. */
   readonly question?: () => Promise<void>;
+  readonly elsewhere?: (draw: string) => Promise<void> | null;
 } = {}) {
   const time = instantTime();
   const calls: Call[] = [];
@@ -94,6 +98,7 @@ function setup({
     ledger,
     time,
     ready,
+    elsewhere,
   );
   const modelFor = (instruction: string) =>
     gateway.model(
@@ -101,7 +106,7 @@ function setup({
       versions,
       { rank: 1, order: 0 },
     );
-  return { calls, asked, journal, ledger, lanes, modelFor, model: modelFor('i1') };
+  return { calls, asked, journal, ledger, lanes, gateway, modelFor, model: modelFor('i1') };
 }
 
 const textsOf = ({ choices }: { readonly choices: readonly { readonly text: string }[] }) =>
@@ -203,6 +208,111 @@ describe('what is being asked for', () => {
     expect(ended.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
     broken = false;
     await expect(model.ask(request, never)).resolves.toBeDefined();
+  });
+});
+
+describe('what is given up by one who asked', () => {
+  /** Two places, taken by a call that the test ends. */
+  function busy() {
+    const first = Promise.withResolvers<undefined>();
+    const made = setup({
+      maxInFlight: 2,
+      answer: async (call, number) => {
+        if (number === 1) await first.promise;
+        return plain(call, number);
+      },
+    });
+    const ask = (change: Partial<ModelRequest['draws']>, signal: AbortSignal) =>
+      made.model.ask(draws({ count: 2, ...change }), signal);
+    return { ...made, ask, end: () => first.resolve(undefined) };
+  }
+  const givenUp = new GivenUp('the partition is given up');
+
+  test('before it was sent is asked for by whoever had joined it', async () => {
+    const { ask, calls, end } = busy();
+    const one = ask({}, never);
+    const given = new AbortController();
+    const gone = ask({ round: 1 }, given.signal);
+    const joined = ask({ round: 1 }, never);
+    given.abort(givenUp);
+    await expect(gone).rejects.toBe(givenUp);
+    end();
+    expect(textsOf(await joined)).toEqual(['call 2 choice 0', 'call 2 choice 1']);
+    await one;
+    expect(calls).toHaveLength(2);
+  });
+
+  test('after it was sent goes on, and is named until it has ended', async () => {
+    const { ask, calls, end, gateway } = busy();
+    const ended: string[] = [];
+    gateway.onEnded((those) => ended.push(...those));
+    const given = new AbortController();
+    const gone = ask({}, given.signal);
+    await expect.poll(() => calls.length).toBe(1);
+    expect(gateway.underWay()).toEqual([]);
+    given.abort(givenUp);
+    await expect(gone).rejects.toBe(givenUp);
+    const named = gateway.underWay();
+    expect(named).toHaveLength(2);
+    const joined = ask({}, never);
+    expect(gateway.underWay()).toEqual([]);
+    end();
+    expect(textsOf(await joined)).toEqual(['call 1 choice 0', 'call 1 choice 1']);
+    expect(ended).toEqual(named);
+    expect(gateway.underWay()).toEqual([]);
+    expect(calls).toHaveLength(1);
+  });
+});
+
+describe('what a sibling', () => {
+  /** One place, taken by a call that the test ends; the journal is a sibling's, too. */
+  function busy(elsewhere: (draw: string) => Promise<void> | null) {
+    const first = Promise.withResolvers<undefined>();
+    const made = setup({
+      maxInFlight: 3,
+      elsewhere,
+      answer: async (call, number) => {
+        if (number === 1) await first.promise;
+        return plain(call, number);
+      },
+    });
+    return { ...made, end: () => first.resolve(undefined) };
+  }
+
+  test('was answered while a call waited for its turn is not asked for', async () => {
+    const { model, calls, journal, end } = busy(() => null);
+    const one = model.ask(request, never);
+    const queued = model.ask(draws({ round: 1 }), never);
+    await expect.poll(() => calls.length).toBe(1);
+    const theirs = setup({ journal, answer: (call) => plain(call, 7) });
+    await theirs.model.ask(draws({ round: 1 }), never);
+    end();
+    await one;
+    expect(textsOf(await queued)[0]).toBe('call 7 choice 0');
+    expect(calls).toHaveLength(1);
+  });
+
+  test('is found to be asking for when a call has its turn is waited for, without a place', async () => {
+    const theirs = Promise.withResolvers<undefined>();
+    const origin = { pipeline: 'spar', iteration: '1', seed: 0, instruction: 'i1', stage: 'judge' };
+    const ids = drawIds({ ...origin, modelVersion: versions.judge }, draws({ round: 1 }));
+    let asking = false;
+    const { model, calls, end } = busy((draw) =>
+      asking && ids.includes(draw) ? theirs.promise : null,
+    );
+    const one = model.ask(request, never);
+    const queued = model.ask(draws({ round: 1 }), never);
+    const behind = model.ask(draws({ round: 2 }), never);
+    await expect.poll(() => calls.length).toBe(1);
+    asking = true;
+    end();
+    await one;
+    await behind;
+    expect(calls).toHaveLength(2);
+    asking = false;
+    theirs.resolve(undefined);
+    await queued;
+    expect(calls).toHaveLength(3);
   });
 });
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { InputItem } from '../../infra/input/read.ts';
 import type { Log } from '../../infra/log/log.ts';
 import { admit, type AdmitOptions } from '../../infra/run/admit.ts';
+import { PermanentError } from '../../processors/processor.ts';
 import { topics } from '../../topology/topics.ts';
 import { instruction, numbered, recordsOf } from '../runtime/support.ts';
 import { memoryHome } from '../support/home.ts';
@@ -67,6 +68,15 @@ test('what the home has already is taken, not admitted again, and no endpoint is
   expect(again.records).toHaveLength(1);
   const other = await admitted([item('i0')], { home, iteration: '2' });
   expect(other.records.map(({ headers }) => headers['iteration'])).toEqual(['1', '2']);
+});
+
+test('what others wrote under its key, and nobody can read, is no reason to stop', async () => {
+  const { home } = await admitted([item('i0')]);
+  const decode = () => {
+    throw new PermanentError('decode', 'not in the wire format');
+  };
+  const { admission } = await admitted([item('i0')], { home, serde: { ...home.serde, decode } });
+  expect(admission).toEqual({ taken: 1, admitted: 1, duplicates: 0, rejected: 0 });
 });
 
 test('a limit counts what is taken, also what was there', async () => {

@@ -1,5 +1,6 @@
 import { fc, test as property } from '@fast-check/vitest';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import { Unavailable } from '../../infra/errors.ts';
 import type { LogRecord } from '../../infra/log/log.ts';
 import type { Gateway } from '../../infra/model/gateway.ts';
 import { openIteration } from '../../infra/run/iteration.ts';
@@ -97,6 +98,26 @@ describe('what a processor may know', () => {
   });
 });
 
+test('thousands of records that begin together look their iteration up once', async () => {
+  const { contexts, home } = await contextsOf();
+  const latest = vi.spyOn(home.log, 'latest');
+  const all = await Promise.all(
+    Array.from({ length: 100 }, () =>
+      contexts.of(stage, record({ iteration: '1' }), { instruction_id: 'i1' }, never),
+    ),
+  );
+  expect(all).toHaveLength(100);
+  expect(latest).toHaveBeenCalledTimes(1);
+});
+
+test('an iteration that could not be looked up is looked up again', async () => {
+  const { contexts, home } = await contextsOf();
+  vi.spyOn(home.log, 'latest').mockRejectedValueOnce(new Unavailable('the log is away'));
+  const ask = () => contexts.of(stage, record({ iteration: '1' }), {}, never);
+  await expect(ask()).rejects.toThrow('away');
+  await expect(ask()).resolves.toHaveProperty('model');
+});
+
 describe('a record whose iteration was opened with another model', () => {
   const asks = { ...stage, step: { ...stage.step, asks: ['judge', 'refiner'] as const } };
   const gateway = { serves: (role: string, version: string) => version === `${role}-1` };
@@ -152,6 +173,21 @@ describe('a table', () => {
     expect(await table.find('1/i1')).toBeNull();
     await append('i1', 'old');
     await append('i1', 'new');
+    expect(await table.find('1/i1')).toEqual(outcome('i1', { cause: 'new' }));
+  });
+
+  test('has no row that is no record: whose look-up meets one finds the row before it, or none', async () => {
+    const { table, append, home } = await tableOf();
+    const junk = (key: string) =>
+      home.log.append([
+        { topic: 'spar.outcomes', partition: 0, key, headers: {}, value: Buffer.from('junk') },
+      ]);
+    await junk('1/i2');
+    expect(await table.find('1/i2')).toBeNull();
+    await junk('1/i1');
+    await append('i1', 'old');
+    await append('i1', 'new');
+    await junk('1/i1');
     expect(await table.find('1/i1')).toEqual(outcome('i1', { cause: 'new' }));
   });
 

@@ -1,6 +1,8 @@
 import { fc, test as property } from '@fast-check/vitest';
 import { describe, expect, test } from 'vitest';
+import type { Serde } from '../../infra/codec/serde.ts';
 import { Unavailable } from '../../infra/errors.ts';
+import type { Home } from '../../infra/home/home.ts';
 import { createMemoryJournal } from '../../infra/journal/memory.ts';
 import { PartitionLost, type Log, type Transaction } from '../../infra/log/log.ts';
 import { createGateway } from '../../infra/model/gateway.ts';
@@ -18,6 +20,7 @@ import {
   awhile,
   committedOf,
   endedOf,
+  instruction,
   numbered,
   outcome,
   recordsOf,
@@ -240,6 +243,95 @@ describe('records of the same key', () => {
     await until(() => expect(started).toEqual(['a', 'b', 'a']));
     const [ended] = await recordsOf<Outcome>(home, topics.outcomes);
     expect(ended?.row.instruction_id).toBe('a');
+  });
+
+  test('of a foreign producer are so too while its schema is still being looked up', async () => {
+    const { started, process, end } = script();
+    const { home, stage } = await stageOf(process, { home: await memoryHome() });
+    const value = home.serde.encode(topics.instructions, instruction('a'));
+    const foreign = (key: string) => ({
+      ...{ topic: 'spar.instructions', partition: 0, key, headers: { iteration: '1' } },
+      value: new Uint8Array(value),
+    });
+    await home.log.append([foreign('x'), foreign('y')]);
+    await append(home, ['b']);
+    await stage.start();
+    await until(() => expect(started).toEqual(['a', 'b']));
+    await awhile();
+    expect(started).toEqual(['a', 'b']);
+    end('a', 'b');
+    await until(() => expect(stage.stats.done).toBe(3));
+  });
+
+  test('whose schema nobody knows end as dead letters, and hold nobody up', async () => {
+    const { home, stage, failures } = await stageOf(({ id }) => Promise.resolve([outcome(id)]));
+    const poison = (key: string, ...bytes: readonly number[]) => ({
+      ...{ topic: 'spar.instructions', partition: 0, key, headers: { iteration: '1' } },
+      value: new Uint8Array(bytes),
+    });
+    await home.log.append([poison('x', 0, 0, 0, 99, 9, 1), poison('y', 0), poison('z')]);
+    await append(home, ['b']);
+    await stage.start();
+    await until(() => expect(stage.stats).toMatchObject({ done: 4, deadLetters: 3 }));
+    expect((await endedOf(home)).toSorted()).toEqual(['b', 'x', 'y', 'z']);
+    expect(failures).toEqual([]);
+  });
+
+  describe('of a foreign producer whose schema is still being looked up', () => {
+    const foreign = (home: Home, key: string, id: string) => ({
+      topic: 'spar.instructions',
+      partition: 0,
+      key,
+      headers: { iteration: '1' },
+      value: home.serde.encode(topics.instructions, instruction(id)),
+    });
+    /** A registry that has not answered yet, and may be away for so many tries. */
+    const asking = (home: Home, away = 0): Serde => {
+      let known = false;
+      return {
+        ...home.serde,
+        decode(schema, bytes, origin) {
+          if (known || schema !== 'instruction') return home.serde.decode(schema, bytes, origin);
+          return Promise.resolve().then(() => {
+            if (away-- > 0) throw new Unavailable('the registry is away');
+            known = true;
+            return home.serde.decode(schema, bytes, origin);
+          });
+        },
+      };
+    };
+
+    test.each([0, 3])('they wait, also for a registry that is away (%i times)', async (away) => {
+      const home = await memoryHome();
+      const { started, process, end } = script();
+      const { stage, failures } = await stageOf(process, {
+        home,
+        options: { serde: asking(home, away) },
+      });
+      await home.log.append([
+        foreign(home, 'x', 'a'),
+        foreign(home, 'y', 'a'),
+        foreign(home, 'x', 'b'),
+      ]);
+      await stage.start();
+      await until(() => expect(started).toEqual(['a', 'b']));
+      end('a');
+      await until(() => expect(started).toEqual(['a', 'b', 'a']));
+      end('b');
+      await until(async () => expect(await committedOf(home)).toMatchObject({ position: 3 }));
+      expect(failures).toEqual([]);
+    });
+
+    test('and nobody waits for ever', async () => {
+      const home = await memoryHome();
+      const { stage, failures } = await stageOf(script().process, {
+        home,
+        options: { serde: asking(home, Infinity) },
+      });
+      await home.log.append([foreign(home, 'x', 'a')]);
+      await stage.start();
+      await until(() => expect(failures.map(String)).toEqual([expect.stringMatching(/is away/)]));
+    });
   });
 
   test('do not hold up others', async () => {

@@ -115,6 +115,20 @@ describe('a draw that a sibling is asking for', () => {
     expect(mine.awaited('a')).toBeNull();
   });
 
+  test('is waited for by whoever has the partition by then, wherever it was in between', async () => {
+    const folder = await folderOf();
+    // It gave the place up before it was asked, and its call goes on.
+    const earlier = workerOf([], ['a']);
+    await open(folder, 1, earlier.worker);
+    await open(folder, 2, workerOf([place]).worker);
+    const mine = await open(folder, 3, workerOf().worker);
+    expect(await mine.takeOver(place, never)).toBe(true);
+    const a = mine.awaited('a');
+    expect(await settled(a)).toBe(false);
+    earlier.end('a');
+    expect(await settled(a)).toBe(true);
+  });
+
   test('is not waited for any longer once its process is gone', async () => {
     const folder = await folderOf();
     const theirs = await open(folder, 1, workerOf([place], ['a']).worker);

@@ -17,6 +17,7 @@ import kafkajs, {
 } from 'kafkajs';
 import type { Logger } from '../../logger.ts';
 import { messageOf, oneLine } from '../../text.ts';
+import { unlz4, unsnappy } from './compression.ts';
 import { isQuiet } from './quiet.ts';
 import type { KafkaSettings, SaslSettings, TlsSettings } from './settings.ts';
 
@@ -159,6 +160,16 @@ CompressionCodecs[CompressionTypes.ZSTD] = () => ({
   compress: ({ buffer }: { readonly buffer: Buffer }) => compress(buffer),
   decompress: (buffer: Buffer) => decompress(buffer),
 });
+// Other clients compress with these, unless the topic's setting makes the broker change it; we only read them.
+for (const [type, read] of [
+  [CompressionTypes.Snappy, unsnappy],
+  [CompressionTypes.LZ4, unlz4],
+] as const) {
+  CompressionCodecs[type] = () => ({
+    compress: () => Promise.reject(new Error('nobody here compresses so')),
+    decompress: (buffer: Buffer) => Promise.resolve(buffer).then((bytes) => read(bytes)),
+  });
+}
 
 export function openClient(settings: KafkaSettings, logger: Logger): KafkaClient {
   const { timeouts } = settings;

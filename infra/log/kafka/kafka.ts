@@ -69,8 +69,7 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
   const stamps = createStamps(time);
   const appender = createAppender(client, pipeline, time, stamps, logger);
   const admin = client.admin();
-  const connecting = admin.connect();
-  connecting.catch(() => undefined);
+  let connecting: Promise<void> | null = null;
   const open = new Map<string, KafkaSubscription>();
   const tables = new Map<string, KeyTable>();
   const closing = new AbortController();
@@ -141,16 +140,26 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
       .slice(0, limit);
   }
 
+  /** Once; and again where it failed, since the brokers may be back by then. */
+  async function connect(): Promise<void> {
+    try {
+      await admin.connect();
+    } catch (error) {
+      connecting = null;
+      throw error;
+    }
+  }
+
   async function committed(group: string, topic: string): Promise<readonly Committed[]> {
     try {
-      await connecting;
+      await (connecting ??= connect());
       const [found] = await admin.fetchOffsets({ groupId: group, topics: [topic] });
       const of = new Map(found?.partitions.map((one) => [one.partition, one]));
       return all.map((partition) => {
         const { offset = '-1', metadata = null } = of.get(partition) ?? {};
         return offset === '-1'
-          ? { partition, position: 0, metadata: '' }
-          : { partition, position: Number(offset), metadata: metadata ?? '' };
+          ? { partition, known: false, position: 0, metadata: '' }
+          : { partition, known: true, position: Number(offset), metadata: metadata ?? '' };
       });
     } catch (error) {
       throw explained(error, `asking where ${group} stands`, settings.brokers);
@@ -197,7 +206,7 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
         checked,
         committed: async (partition) => {
           const found = (await committed(group, topic)).find((one) => one.partition === partition);
-          return found ?? { partition, position: 0, metadata: '' };
+          return found ?? { partition, known: false, position: 0, metadata: '' };
         },
         handover: options.handover ?? (() => Promise.resolve(false)),
         closed: () => open.delete(name),
@@ -247,7 +256,7 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
       await appender.close();
       await poller.close();
       await reader.close();
-      await connecting.then(() => admin.disconnect()).catch(() => undefined);
+      await connecting?.then(() => admin.disconnect()).catch(() => undefined);
       client.close();
       for (const table of tables.values()) table.close();
       for (const end of ended) if (end.status === 'rejected') throw end.reason;

@@ -130,7 +130,7 @@ export async function takeOwnership(options: OwnerOptions): Promise<Owner> {
     for (let tries = 1; ; tries++) {
       try {
         await publish(transaction);
-        stands = { partition, position, metadata };
+        stands = { partition, known: true, position, metadata };
         return;
       } catch (error) {
         const failure = failureOf(error);
@@ -145,7 +145,7 @@ export async function takeOwnership(options: OwnerOptions): Promise<Owner> {
         producer = null;
         await abandoned?.disconnect().catch(() => undefined);
         const found = await settle(error);
-        if (same(found, { partition, position, metadata })) {
+        if (same(found, { position, metadata })) {
           stands = found;
           return;
         }
@@ -170,7 +170,9 @@ export async function takeOwnership(options: OwnerOptions): Promise<Owner> {
 const lost = (place: string, cause: unknown): PartitionLost =>
   new PartitionLost(`${place} was taken over by another member`, { cause });
 
-const same = (one: Committed, other: Committed): boolean =>
+type Stand = Pick<Committed, 'position' | 'metadata'>;
+
+const same = (one: Stand, other: Stand): boolean =>
   one.position === other.position && one.metadata === other.metadata;
 
 function isConcurrent(error: unknown): boolean {

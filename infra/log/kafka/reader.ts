@@ -227,6 +227,7 @@ export function createAccess(
   return {
     async run(tried, topics, work) {
       for (let tries = 1; ; tries++) {
+        closing.throwIfAborted();
         try {
           return await unlessAborted(attempt(topics, work), closing);
         } catch (error) {

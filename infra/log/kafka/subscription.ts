@@ -60,6 +60,8 @@ interface Epoch {
   owner: Owner | null;
   following: Following | null;
   running: boolean;
+  /** Resolves when it has been given up; null until that begins. */
+  losing: Promise<void> | null;
 }
 
 /**
@@ -78,6 +80,8 @@ export async function subscribe(options: SubscriptionOptions): Promise<KafkaSubs
   let desired = new Set<number>();
   /** The first assignment has been carried out. */
   const first = Promise.withResolvers<undefined>();
+  // Where joining fails, nobody comes to wait for it.
+  first.promise.catch(() => undefined);
   let closed: Promise<void> | null = null;
 
   const fail = (error: unknown): void => {
@@ -101,6 +105,8 @@ export async function subscribe(options: SubscriptionOptions): Promise<KafkaSubs
     held: () => [...epochs.keys()],
     failed: fail,
     assigned(partitions, { anew, alone }) {
+      // The group does not know yet that we are leaving.
+      if (closing.signal.aborted) return;
       assigned = new Set(partitions);
       desired = new Set(partitions);
       const gone = [...epochs.values()].filter(({ partition }) => anew || !desired.has(partition));
@@ -120,12 +126,14 @@ export async function subscribe(options: SubscriptionOptions): Promise<KafkaSubs
       owner: null,
       following: null,
       running: false,
+      losing: null,
     };
     epochs.set(partition, epoch);
     const signal = epoch.over.signal;
     try {
-      // Whoever had it until now is about to commit what it has finished; taking over at once would undo that.
-      const handed = !alone && (await options.handover({ group, topic, partition }, signal));
+      // Whoever had it until now is about to commit what it has finished; taking over at once would undo that. One that
+      // has left the group is no member any more, and may still have calls under way: it is asked, too.
+      const handed = await options.handover({ group, topic, partition }, signal);
       if (!alone && !handed) await time.sleep(client.settings.timeouts.handoverMs, signal);
       epoch.owner = await takeOwnership({
         client,
@@ -156,9 +164,13 @@ export async function subscribe(options: SubscriptionOptions): Promise<KafkaSubs
     if (epoch.running) epoch.following.resume();
   }
 
-  async function lose(epoch: Epoch): Promise<void> {
+  /** Once for each epoch, whoever wants it; it is over for all of them when it is over. */
+  function lose(epoch: Epoch): Promise<void> {
+    return (epoch.losing ??= giveUp(epoch));
+  }
+
+  async function giveUp(epoch: Epoch): Promise<void> {
     const { partition, over } = epoch;
-    if (over.signal.aborted) return;
     // From now on a commit has one try: whoever fences us off while we finish is right to do so.
     over.abort(new Error(`${group} gave ${topic}/${partition} to another member`));
     epoch.following?.end();
