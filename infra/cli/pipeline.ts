@@ -9,6 +9,7 @@ import { createLogger, type Logger } from '../logger.ts';
 import type { Gateway } from '../model/gateway.ts';
 import { openSiblings, type Siblings } from '../siblings/siblings.ts';
 import { systemTime } from '../time.ts';
+import { homeFlag } from './view.ts';
 import {
   brokersOption,
   configOption,
@@ -104,15 +105,8 @@ export async function openPipeline(
     const home = await openHome({ folder, pipeline, time: systemTime });
     return { home, siblings: null, serve: () => undefined, close: () => home.close() };
   }
-  const { assertTopics, openClusterHome, openConfluentRegistry } = await loadCluster();
-  await assertTopics({
-    topics: Object.values(topics),
-    asked: topicsAsked(config),
-    remedy: applyCommand(pipeline, cluster),
-    settings: cluster.kafka,
-    time: systemTime,
-    logger,
-  });
+  await assertTopicsOf(config, cluster, logger);
+  const { openClusterHome, openConfluentRegistry } = await loadCluster();
   let siblings: Siblings | null = null;
   let gateway: Gateway | null = null;
   const home = await openClusterHome({
@@ -149,9 +143,23 @@ export async function openPipeline(
   };
 }
 
-const applyCommand = (pipeline: string, { kafka, registry }: ClusterSettings): string =>
-  `spar topics apply --brokers ${kafka.brokers.join(',')} --registry ${registry.url}` +
-  (pipeline === 'spar' ? '' : ` --pipeline ${pipeline}`);
+/** @throws RunError if the topics are not there, or not as they should be, with the command that mends them */
+export async function assertTopicsOf(
+  config: Config,
+  { kafka, registry }: ClusterSettings,
+  logger: Logger,
+): Promise<void> {
+  const { assertTopics } = await loadCluster();
+  const home = { home: '.spar', brokers: kafka.brokers.join(','), registry: registry.url };
+  await assertTopics({
+    topics: Object.values(topics),
+    asked: topicsAsked(config),
+    remedy: `spar topics apply${homeFlag({ ...home, pipeline: config.pipeline })}`,
+    settings: kafka,
+    time: systemTime,
+    logger,
+  });
+}
 
 /** The log of a process that works in a home; those of one home write to the same file. */
 export const workLogger = (folder: string, config: Config, secrets: readonly string[]): Logger =>

@@ -277,14 +277,11 @@ const asItShouldBe = ({ asked }: WithRegistry): string =>
 
 /** How a command that is suggested finds the same topics. */
 function flagsText(flags: Flags): string {
-  const own = [
-    ...(flags.pipeline === 'spar' ? [] : [['--pipeline', flags.pipeline]]),
-    ...(flags.partitions === undefined ? [] : [['--partitions', String(flags.partitions)]]),
-    ...(flags.replication === undefined ? [] : [['--replication', String(flags.replication)]]),
-  ];
+  const { partitions, replication } = flags;
   return [
     homeFlag({ ...flags, home: '.spar' }),
-    ...own.map(([flag = '', value = '']) => ` ${flag} ${shellWord(value)}`),
+    ...(partitions === undefined ? [] : [` --partitions ${partitions}`]),
+    ...(replication === undefined ? [] : [` --replication ${replication}`]),
   ].join('');
 }
 
