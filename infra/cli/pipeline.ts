@@ -9,7 +9,6 @@ import { createLogger, type Logger } from '../logger.ts';
 import type { Gateway } from '../model/gateway.ts';
 import { openSiblings, type Siblings } from '../siblings/siblings.ts';
 import { systemTime } from '../time.ts';
-import { homeFlag } from './view.ts';
 import {
   brokersOption,
   configOption,
@@ -150,11 +149,13 @@ export async function assertTopicsOf(
   logger: Logger,
 ): Promise<void> {
   const { assertTopics } = await loadCluster();
-  const home = { home: '.spar', brokers: kafka.brokers.join(','), registry: registry.url };
+  const { pipeline } = config;
   await assertTopics({
     topics: Object.values(topics),
     asked: topicsAsked(config),
-    remedy: `spar topics apply${homeFlag({ ...home, pipeline: config.pipeline })}`,
+    remedy:
+      `spar topics apply --brokers ${kafka.brokers.join(',')} --registry ${registry.url}` +
+      (pipeline === 'spar' ? '' : ` --pipeline ${pipeline}`),
     settings: kafka,
     time: systemTime,
     logger,
