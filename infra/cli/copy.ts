@@ -3,19 +3,13 @@ import pc from 'picocolors';
 import { resolveCluster } from '../config/cluster.ts';
 import { UsageError } from '../errors.ts';
 import { openHome, viewHome } from '../home/home.ts';
-import { createLogger } from '../logger.ts';
 import { copy, type CopyProgress, type CopyReport } from '../run/copy.ts';
 import { systemTime } from '../time.ts';
 import { onInterrupt } from './interrupt.ts';
 import { examples, jsonOption } from './options.ts';
 import { counted, jsonLine, print } from './output.ts';
-import {
-  assertTopicsOf,
-  configOf,
-  pipelineOptions,
-  withView,
-  type PipelineFlags,
-} from './pipeline.ts';
+import { pipelineOptions, type PipelineFlags } from './flags.ts';
+import { checkTopics, configOf, withView, workLogger } from './pipeline.ts';
 
 interface Flags extends PipelineFlags {
   readonly json?: true;
@@ -53,8 +47,7 @@ async function copyHome(flags: Flags, command: Command): Promise<void> {
   if (!cluster) throw new UsageError('copy goes to a cluster: give --brokers and --registry');
   // Only a look: opening for writing would make a home where there is none.
   await (await viewHome({ folder, pipeline, time: systemTime })).close();
-  const logger = createLogger({ level: 'error', file: null, secrets: cluster.secrets });
-  await assertTopicsOf(config, cluster, logger);
+  await checkTopics(flags, config, cluster, workLogger(folder, config, cluster.secrets));
   const stop = new AbortController();
   const say = (text: string) => process.stderr.write(`${text}\n`);
   const interrupts = onInterrupt(stop, (text) => say(pc.yellow(text)));

@@ -22,8 +22,9 @@ import {
   wholeNumber,
 } from './options.ts';
 import { indented, jsonLine, jsonText, print } from './output.ts';
-import { configOf, openPipeline, withView, workLogger, type PipelineFlags } from './pipeline.ts';
-import { decoded, decodedOrBytes, homeFlag, latestOf } from './view.ts';
+import { homeFlag, type PipelineFlags } from './flags.ts';
+import { configOf, openPipeline, withView, workLogger } from './pipeline.ts';
+import { decoded, decodedOrBytes, latestOf } from './view.ts';
 
 interface Flags extends PipelineFlags {
   readonly limit: number;
@@ -189,7 +190,7 @@ async function retry(id: string | null, flags: Flags, command: Command): Promise
   const config = configOf(flags, command);
   const cluster = resolveCluster(config, process.env);
   const logger = workLogger(flags.home, config, cluster?.secrets ?? []);
-  const { home, close } = await openPipeline(flags.home, config, cluster, logger);
+  const { home, close } = await openPipeline(flags, config, cluster, logger);
   try {
     const retried = await retriedIn(home);
     if (id !== null && retried.has(id)) {

@@ -25,8 +25,8 @@ import {
 } from './options.ts';
 import { counted, jsonLine, print } from './output.ts';
 import { standingOf } from './standing.ts';
-import { withView, type PipelineFlags } from './pipeline.ts';
-import { homeFlag } from './view.ts';
+import { homeFlag, type PipelineFlags } from './flags.ts';
+import { withView } from './pipeline.ts';
 
 interface Flags extends PipelineFlags {
   readonly out: string;

@@ -14,13 +14,8 @@ import { onInterrupt } from './interrupt.ts';
 import { boundedNotices } from './notices.ts';
 import { examples, jsonOption, wholeNumber } from './options.ts';
 import { counted, jsonLine, print } from './output.ts';
-import {
-  configOf,
-  openPipeline,
-  pipelineOptions,
-  workLogger,
-  type PipelineFlags,
-} from './pipeline.ts';
+import { pipelineOptions, type PipelineFlags } from './flags.ts';
+import { configOf, openPipeline, workLogger } from './pipeline.ts';
 
 interface Flags extends PipelineFlags {
   readonly iteration?: string;
@@ -78,7 +73,7 @@ async function ingest(file: string, flags: Flags, config: Config): Promise<void>
   const follow = flags.follow ? { time: systemTime, signal, pollMs: 200 } : null;
   const source = await openSource(file, process.stdin, follow);
   const logger = workLogger(flags.home, config, cluster.secrets);
-  const pipeline = await openPipeline(flags.home, config, cluster, logger);
+  const pipeline = await openPipeline(flags, config, cluster, logger);
   const { home } = pipeline;
   const notices = boundedNotices((text) => process.stderr.write(`${pc.yellow(text)}\n`));
   const interrupts = onInterrupt(stop, notices.say);

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { topics } from '../../topology/topics.ts';
 import { resolveCluster, topicsAsked, type ClusterSettings } from '../config/cluster.ts';
 import { loadConfig } from '../config/load.ts';
@@ -9,31 +9,8 @@ import { createLogger, type Logger } from '../logger.ts';
 import type { Gateway } from '../model/gateway.ts';
 import { openSiblings, type Siblings } from '../siblings/siblings.ts';
 import { systemTime } from '../time.ts';
-import {
-  brokersOption,
-  configOption,
-  homeOption,
-  overridesOf,
-  pipelineOption,
-  registryOption,
-} from './options.ts';
-
-/** The flags by which a command finds its pipeline: in a home, or on a cluster. */
-export interface PipelineFlags {
-  readonly home: string;
-  readonly pipeline: string;
-  readonly brokers?: string;
-  readonly registry?: string;
-  readonly config?: string;
-}
-
-export const pipelineOptions = (): readonly Option[] => [
-  homeOption(),
-  brokersOption(),
-  registryOption(),
-  configOption(),
-  pipelineOption(),
-];
+import { homeFlag, type PipelineFlags } from './flags.ts';
+import { overridesOf } from './options.ts';
 
 /** @throws UsageError with every problem of the config */
 export const configOf = (flags: Pick<PipelineFlags, 'config'>, command: Command): Config =>
@@ -60,9 +37,9 @@ export async function withView<Result>(
 
 /** What speaks to a cluster is loaded only where there is one. */
 const loadCluster = async () => ({
-  ...(await import('../topics/assert.ts')),
   ...(await import('../home/cluster.ts')),
   ...(await import('../codec/confluent-registry.ts')),
+  ...(await import('../topics/assert.ts')),
 });
 
 async function viewCluster(
@@ -71,16 +48,31 @@ async function viewCluster(
   cluster: ClusterSettings,
 ): Promise<HomeView> {
   const { viewClusterHome, openConfluentRegistry } = await loadCluster();
-  return viewClusterHome({
-    folder,
-    pipeline,
-    cluster,
-    registry: await openConfluentRegistry(cluster.registry),
-    time: systemTime,
-    // Whoever only looks has no log of its own; what matters is an error.
-    logger: createLogger({ level: 'error', file: null, secrets: cluster.secrets }),
-  });
+  const registry = await openConfluentRegistry(cluster.registry);
+  try {
+    const view = await viewClusterHome({
+      folder,
+      pipeline,
+      cluster,
+      registry,
+      time: systemTime,
+      // Whoever only looks has no log of its own; what matters is an error.
+      logger: createLogger({ level: 'error', file: null, secrets: cluster.secrets }),
+    });
+    return closing(view, registry);
+  } catch (error) {
+    registry.close();
+    throw error;
+  }
 }
+
+const closing = (view: HomeView, registry: { readonly close: () => void }): HomeView => ({
+  ...view,
+  async close() {
+    await view.close();
+    registry.close();
+  },
+});
 
 /** A pipeline, opened for work. */
 export interface OpenPipeline {
@@ -94,28 +86,33 @@ export interface OpenPipeline {
 
 /** @throws UsageError if it cannot be opened as it was asked */
 export async function openPipeline(
-  folder: string,
+  flags: Omit<PipelineFlags, 'pipeline'>,
   config: Config,
   cluster: ClusterSettings | null,
   logger: Logger,
 ): Promise<OpenPipeline> {
+  const { home: folder } = flags;
   const { pipeline } = config;
   if (!cluster) {
     const home = await openHome({ folder, pipeline, time: systemTime });
     return { home, siblings: null, serve: () => undefined, close: () => home.close() };
   }
-  await assertTopicsOf(config, cluster, logger);
   const { openClusterHome, openConfluentRegistry } = await loadCluster();
+  await checkTopics(flags, config, cluster, logger);
+  const registry = await openConfluentRegistry(cluster.registry);
   let siblings: Siblings | null = null;
   let gateway: Gateway | null = null;
   const home = await openClusterHome({
     folder,
     pipeline,
     cluster,
-    registry: await openConfluentRegistry(cluster.registry),
+    registry,
     handover: async (place, signal) => (await siblings?.takeOver(place, signal)) ?? false,
     time: systemTime,
     logger,
+  }).catch((error: unknown) => {
+    registry.close();
+    throw error;
   });
   siblings = await openSiblings({
     folder,
@@ -138,25 +135,24 @@ export async function openPipeline(
     async close() {
       await home.close();
       await opened.close();
+      registry.close();
     },
   };
 }
 
-/** @throws RunError if the topics are not there, or not as they should be, with the command that mends them */
-export async function assertTopicsOf(
+/** @throws RunError if the topics of the pipeline are not as they should be, with the command that mends them */
+export async function checkTopics(
+  flags: Omit<PipelineFlags, 'pipeline'>,
   config: Config,
-  { kafka, registry }: ClusterSettings,
+  cluster: ClusterSettings,
   logger: Logger,
 ): Promise<void> {
   const { assertTopics } = await loadCluster();
-  const { pipeline } = config;
   await assertTopics({
     topics: Object.values(topics),
     asked: topicsAsked(config),
-    remedy:
-      `spar topics apply --brokers ${kafka.brokers.join(',')} --registry ${registry.url}` +
-      (pipeline === 'spar' ? '' : ` --pipeline ${pipeline}`),
-    settings: kafka,
+    remedy: `spar topics apply${homeFlag({ ...flags, home: '.spar', pipeline: config.pipeline })}`,
+    settings: cluster.kafka,
     time: systemTime,
     logger,
   });

@@ -41,7 +41,7 @@ import { onInterrupt } from './interrupt.ts';
 import { boundedNotices } from './notices.ts';
 import { openPipeline, workLogger } from './pipeline.ts';
 import { planText } from './plan.ts';
-import { homeFlag, runAgain, shellWord } from './view.ts';
+import { homeFlag, runAgain, shellWord } from './flags.ts';
 
 interface Flags {
   readonly home: string;
@@ -145,7 +145,7 @@ async function runFile(
   const source = await openSource(file);
   const cluster = resolveCluster(config, process.env);
   const logger = workLogger(flags.home, config, [...secrets, ...(cluster?.secrets ?? [])]);
-  const pipeline = await openPipeline(flags.home, config, cluster, logger);
+  const pipeline = await openPipeline(flags, config, cluster, logger);
   const { home } = pipeline;
   const view = progressView();
   const notices = boundedNotices((text) => {

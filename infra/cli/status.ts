@@ -16,8 +16,8 @@ import {
 import { counted, jsonLine, print } from './output.ts';
 import { short } from './progress.ts';
 import { iterationsIn, standingOf, type Standing } from './standing.ts';
-import { withView, type PipelineFlags } from './pipeline.ts';
-import { homeFlag, runAgain } from './view.ts';
+import { homeFlag, runAgain, type PipelineFlags } from './flags.ts';
+import { withView } from './pipeline.ts';
 
 interface Flags extends PipelineFlags {
   readonly iteration: string;

@@ -17,7 +17,8 @@ import {
   wholeNumber,
 } from './options.ts';
 import { base64, jsonLine, print } from './output.ts';
-import { withView, type PipelineFlags } from './pipeline.ts';
+import { type PipelineFlags } from './flags.ts';
+import { withView } from './pipeline.ts';
 import { decodedOrBytes } from './view.ts';
 
 interface Flags extends PipelineFlags {

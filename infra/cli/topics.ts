@@ -32,8 +32,8 @@ import {
   wholeNumber,
 } from './options.ts';
 import { counted, jsonLine, print } from './output.ts';
-import { configOf, type PipelineFlags } from './pipeline.ts';
-import { homeFlag, shellWord } from './view.ts';
+import { homeFlag, shellWord, type PipelineFlags } from './flags.ts';
+import { configOf } from './pipeline.ts';
 
 interface Flags extends Omit<PipelineFlags, 'home'> {
   readonly partitions?: number;

@@ -22,8 +22,9 @@ import {
   pipelineOption,
 } from './options.ts';
 import { counted, indented, jsonLine, print } from './output.ts';
-import { withView, type PipelineFlags } from './pipeline.ts';
-import { decoded, homeFlag, latestOf, outcomeOf, outcomeText, treeIds, votesText } from './view.ts';
+import { homeFlag, type PipelineFlags } from './flags.ts';
+import { withView } from './pipeline.ts';
+import { decoded, latestOf, outcomeOf, outcomeText, treeIds, votesText } from './view.ts';
 
 interface Flags extends PipelineFlags {
   readonly iteration: string;

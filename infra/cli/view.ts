@@ -6,38 +6,8 @@ import { nameOnLog, type Topic, type TopicInfo } from '../../topology/topology.t
 import { topics } from '../../topology/topics.ts';
 import type { RecordOrigin } from '../codec/serde.ts';
 import type { HomeView } from '../home/home.ts';
-import { standardInputName } from '../input/source.ts';
 import type { LogRecord } from '../log/log.ts';
 import { oneLine } from '../text.ts';
-import type { PipelineFlags } from './pipeline.ts';
-
-/** How a command that is suggested finds the same pipeline. */
-export const homeFlag = ({
-  home,
-  brokers,
-  registry,
-  config,
-  pipeline = 'spar',
-}: Pick<PipelineFlags, 'home' | 'brokers' | 'registry' | 'config'> & {
-  readonly pipeline?: string;
-}): string =>
-  [
-    ...(home === '.spar' ? [] : [['--home', home]]),
-    ...(brokers === undefined ? [] : [['--brokers', brokers]]),
-    ...(registry === undefined ? [] : [['--registry', registry]]),
-    ...(config === undefined ? [] : [['--config', config]]),
-    ...(pipeline === 'spar' ? [] : [['--pipeline', pipeline]]),
-  ]
-    .map(([flag = '', value = '']) => ` ${flag} ${shellWord(value)}`)
-    .join('');
-
-/** The command that reads a source on; all its other flags are the user's to know. */
-export const runAgain = (source: string): string =>
-  `spar run ${source === standardInputName ? '-' : shellWord(source)} …`;
-
-/** Quoted where a shell would take it apart; what is printed can be copied. */
-export const shellWord = (text: string): string =>
-  /^[\w./~:,-]+$/.test(text) ? text : `'${oneLine(text, 1000).replaceAll("'", `'\\''`)}'`;
 
 /** @throws PermanentError if the bytes are no such record */
 export const decoded = async <Row>(

@@ -20,13 +20,8 @@ import {
   lostPositionsOption,
   wholeNumber,
 } from './options.ts';
-import {
-  configOf,
-  openPipeline,
-  pipelineOptions,
-  workLogger,
-  type PipelineFlags,
-} from './pipeline.ts';
+import { pipelineOptions, type PipelineFlags } from './flags.ts';
+import { configOf, openPipeline, workLogger } from './pipeline.ts';
 import { clock, short } from './progress.ts';
 import { connectOpenAi } from './run.ts';
 
@@ -103,7 +98,7 @@ async function runWorker(flags: Flags, config: Config): Promise<void> {
   const logger = workLogger(flags.home, config, [...cluster.secrets, ...keys]);
   const say = (text: string) => process.stderr.write(`${text}\n`);
   const notice = (text: string) => say(pc.yellow(oneLine(text, 1000)));
-  const pipeline = await openPipeline(flags.home, config, cluster, logger);
+  const pipeline = await openPipeline(flags, config, cluster, logger);
   const stop = new AbortController();
   const interrupts = onInterrupt(stop, notice);
   let last = null as WorkerProgress | null;
