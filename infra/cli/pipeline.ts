@@ -48,16 +48,31 @@ async function viewCluster(
   cluster: ClusterSettings,
 ): Promise<HomeView> {
   const { viewClusterHome, openConfluentRegistry } = await loadCluster();
-  return viewClusterHome({
-    folder,
-    pipeline,
-    cluster,
-    registry: await openConfluentRegistry(cluster.registry),
-    time: systemTime,
-    // Whoever only looks has no log of its own; what matters is an error.
-    logger: createLogger({ level: 'error', file: null, secrets: cluster.secrets }),
-  });
+  const registry = await openConfluentRegistry(cluster.registry);
+  try {
+    const view = await viewClusterHome({
+      folder,
+      pipeline,
+      cluster,
+      registry,
+      time: systemTime,
+      // Whoever only looks has no log of its own; what matters is an error.
+      logger: createLogger({ level: 'error', file: null, secrets: cluster.secrets }),
+    });
+    return closing(view, registry);
+  } catch (error) {
+    registry.close();
+    throw error;
+  }
 }
+
+const closing = (view: HomeView, registry: { readonly close: () => void }): HomeView => ({
+  ...view,
+  async close() {
+    await view.close();
+    registry.close();
+  },
+});
 
 /** A pipeline, opened for work. */
 export interface OpenPipeline {
@@ -84,16 +99,20 @@ export async function openPipeline(
   }
   const { openClusterHome, openConfluentRegistry } = await loadCluster();
   await checkTopics(flags, config, cluster, logger);
+  const registry = await openConfluentRegistry(cluster.registry);
   let siblings: Siblings | null = null;
   let gateway: Gateway | null = null;
   const home = await openClusterHome({
     folder,
     pipeline,
     cluster,
-    registry: await openConfluentRegistry(cluster.registry),
+    registry,
     handover: async (place, signal) => (await siblings?.takeOver(place, signal)) ?? false,
     time: systemTime,
     logger,
+  }).catch((error: unknown) => {
+    registry.close();
+    throw error;
   });
   siblings = await openSiblings({
     folder,
@@ -116,6 +135,7 @@ export async function openPipeline(
     async close() {
       await home.close();
       await opened.close();
+      registry.close();
     },
   };
 }

@@ -277,14 +277,11 @@ const asItShouldBe = ({ asked }: WithRegistry): string =>
 
 /** How a command that is suggested finds the same topics. */
 function flagsText(flags: Flags): string {
-  const own = [
-    ...(flags.pipeline === 'spar' ? [] : [['--pipeline', flags.pipeline]]),
-    ...(flags.partitions === undefined ? [] : [['--partitions', String(flags.partitions)]]),
-    ...(flags.replication === undefined ? [] : [['--replication', String(flags.replication)]]),
-  ];
+  const { partitions, replication } = flags;
   return [
     homeFlag({ ...flags, home: '.spar' }),
-    ...own.map(([flag = '', value = '']) => ` ${flag} ${shellWord(value)}`),
+    ...(partitions === undefined ? [] : [` --partitions ${partitions}`]),
+    ...(replication === undefined ? [] : [` --replication ${replication}`]),
   ].join('');
 }
 
@@ -332,7 +329,7 @@ async function describe({ asked, admin }: WithRegistry, flags: Flags): Promise<v
     return;
   }
   const column = columnOf(asked.pipeline);
-  const head = ['topic', 'partitions', 'copies', 'kept', 'largest', 'records'];
+  const head = ['topic', 'partitions', 'copies', 'largest', 'records', 'kept'];
   await print(pc.dim(cells(head, column)));
   for (const row of rows) await print(rowText(row, column));
 }
@@ -352,17 +349,17 @@ function rowText({ name, topic, records }: TopicRow, column: number): string {
       name,
       String(partitions),
       inSync === replication ? String(replication) : `${inSync} of ${replication}`,
-      configs ? keptInWords(configs) : 'unknown',
       configs ? bytesInWords(Number(configs['max.message.bytes'])) : 'unknown',
       records.toLocaleString('en'),
+      configs ? keptInWords(configs) : 'unknown',
     ],
     column,
   );
 }
 
 const cells = ([name = '', ...others]: readonly string[], column: number): string => {
-  const widths = [12, 8, 20, 10, 12];
-  const padded = others.map((text, index) => text.padStart(widths[index] ?? 0));
+  const widths = [12, 10, 10, 12];
+  const padded = others.map((text, index) => text.padStart(widths[index] ?? text.length + 2));
   return `${name.padEnd(column)}${padded.join('')}\n`;
 };
 

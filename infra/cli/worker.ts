@@ -6,7 +6,7 @@ import { resolveCluster } from '../config/cluster.ts';
 import type { Config } from '../config/schema.ts';
 import { resolveEndpoint, roles, settingsOf } from '../config/settings.ts';
 import { UsageError } from '../errors.ts';
-import { serveHealth } from '../health/server.ts';
+import { serveHealth, type HealthServer } from '../health/server.ts';
 import type { Endpoints } from '../run/lanes.ts';
 import type { LostPositions } from '../run/positions.ts';
 import { checkStages, work, type WorkerProgress } from '../run/worker.ts';
@@ -102,16 +102,14 @@ async function runWorker(flags: Flags, config: Config): Promise<void> {
   const stop = new AbortController();
   const interrupts = onInterrupt(stop, notice);
   let last = null as WorkerProgress | null;
-  const health =
-    flags.healthPort === undefined
-      ? null
-      : await serveHealth(
-          { notReady: () => notReady(last) },
-          { host: flags.healthHost, port: flags.healthPort },
-        );
-  if (health) say(`Health: http://${flags.healthHost}:${health.port}/readyz`);
+  let health: HealthServer | null = null;
   const lines = every(10_000, () => systemTime.monotonic());
   try {
+    if (flags.healthPort !== undefined) {
+      const at = { host: flags.healthHost, port: flags.healthPort };
+      health = await serveHealth({ notReady: () => notReady(last) }, at);
+      say(`Health: http://${at.host}:${health.port}/readyz`);
+    }
     await work({
       home: pipeline.home,
       config,

@@ -1,4 +1,6 @@
 import { createServer } from 'node:http';
+import { UsageError } from '../errors.ts';
+import { messageOf } from '../text.ts';
 
 /** How a process is, for whoever keeps it running. */
 export interface Health {
@@ -16,6 +18,7 @@ export interface HealthServer {
  * with the reasons while it does not.
  *
  * @param port 0 picks a free one
+ * @throws UsageError if the address cannot be used
  */
 export async function serveHealth(
   health: Health,
@@ -39,7 +42,13 @@ export async function serveHealth(
   // A probe asks and goes.
   server.keepAliveTimeout = 1000;
   const { promise, resolve, reject } = Promise.withResolvers<undefined>();
-  server.once('error', reject);
+  server.once('error', (error) => {
+    reject(
+      new UsageError(`health cannot be told at ${host}:${port}: ${messageOf(error)}`, {
+        cause: error,
+      }),
+    );
+  });
   server.listen(port, host, () => resolve(undefined));
   await promise;
   const address = server.address();

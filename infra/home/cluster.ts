@@ -22,8 +22,8 @@ export interface ClusterOptions {
   readonly folder: string;
   readonly pipeline: string;
   readonly cluster: ClusterSettings;
-  /** The home's from now on: it is closed with it. */
-  readonly registry: SchemaRegistry & { readonly close: () => void };
+  /** Whoever opened it closes it, after the home. */
+  readonly registry: SchemaRegistry;
   readonly time: Time;
   readonly logger: Logger;
 }
@@ -58,12 +58,10 @@ export async function openClusterHome(
       async close() {
         await log.close();
         await journal.close();
-        registry.close();
       },
     };
   } catch (error) {
     await log.close();
-    registry.close();
     throw error;
   }
 }
@@ -80,10 +78,7 @@ export async function viewClusterHome(options: ClusterOptions): Promise<HomeView
     serde: createSerde(registry, pipeline, plainReaders),
     registry,
     counters: (iteration) => readAllCounters(folder, iteration),
-    async close() {
-      await log.close();
-      registry.close();
-    },
+    close: () => log.close(),
   };
 }
 

@@ -12,6 +12,7 @@ import { topics } from '../../topology/topics.ts';
 import { loadConfig } from '../config/load.ts';
 import { configSchema } from '../config/schema.ts';
 import { settingsOf } from '../config/settings.ts';
+import { aclsOf } from '../topics/acls.ts';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -21,6 +22,7 @@ export async function generatedPages(): Promise<Readonly<Record<string, string>>
     'README.md': withDiagram(readFileSync(join(root, 'README.md'), 'utf8')),
     'docs/settings.md': settingsPage(),
     'docs/records.md': recordsPage(),
+    'docs/kafka.md': withRights(readFileSync(join(root, 'docs/kafka.md'), 'utf8')),
   };
   const options = await resolveConfig(join(root, 'README.md'));
   const formatted = Object.entries(pages).map(async ([path, text]) => [
@@ -35,6 +37,42 @@ function withDiagram(readme: string): string {
   const block = /^```mermaid\n[\s\S]*?^```$/m;
   if (!block.test(readme)) throw new Error('README.md has no mermaid block for the dataflow');
   return readme.replace(block, () => `\`\`\`mermaid\n${render(dataflow, 'mermaid')}\`\`\``);
+}
+
+/** @throws Error if the page has no place for it */
+function withRights(page: string): string {
+  const from = made('infra/topics/acls.ts');
+  const to = '<!-- Up to here. -->';
+  const [before, rest = ''] = page.split(from);
+  const after = rest.split(to)[1];
+  if (after === undefined) throw new Error(`docs/kafka.md has no "${from}" … "${to}"`);
+  return [before, from, '\n\n', rightsTable(), '\n\n', to, after].join('');
+}
+
+function rightsTable(): string {
+  const asked = { dataflow, pipeline: 'spar', iteration: null };
+  const all = aclsOf({ ...asked, stages: null });
+  const ofStages = Object.keys(dataflow).map((stage) => ({
+    commands: [`worker --stages ${stage}`],
+    acls: aclsOf({ ...asked, stages: [stage] }).find(({ commands }) => commands.includes('worker'))
+      ?.acls,
+  }));
+  const rows = all.flatMap((one) => (one.commands.includes('worker') ? [one, ...ofStages] : [one]));
+  return table(
+    ['command', 'topics', 'groups', 'transactional ids'],
+    rows.map(({ commands, acls = [] }) => [
+      commands.map((name) => `\`spar ${name}\``).join(', '),
+      ...(['topic', 'group', 'transactional-id'] as const).map((resource) =>
+        acls
+          .filter((acl) => acl.resource === resource)
+          .map(
+            ({ name, pattern, operations }) =>
+              `\`${name}${pattern === 'prefixed' ? '*' : ''}\` ${operations.join(', ')}`,
+          )
+          .join('; '),
+      ),
+    ]),
+  );
 }
 
 /** The parts of JSON Schema that the configuration makes use of. */
@@ -101,6 +139,10 @@ function settingsPage(): string {
         '| `--mode` | `SPAR_MODE` | `mode` |',
         '| `--seed` | `SPAR_SEED` | `seed` |',
         '| `--pipeline` | `SPAR_PIPELINE` | `pipeline` |',
+        '| `--brokers` | `SPAR_BROKERS` | `kafka.brokers` |',
+        '| `--registry` | `SPAR_REGISTRY` | `registry.url` |',
+        '| `--partitions` | `SPAR_PARTITIONS` | `kafka.partitions` |',
+        '| `--replication` | `SPAR_REPLICATION` | `kafka.replication` |',
         '| `--max-in-flight` | `SPAR_MAX_IN_FLIGHT` | `limits.max_in_flight` |',
         '| `--home` | `SPAR_HOME` | not a setting of the file |',
         '| never a flag | `OPENAI_API_KEY` | the key of a role that names no other |',

@@ -2,6 +2,7 @@ import {
   firstSteps,
   groupOf,
   nameOnLog,
+  ownOutputs,
   type Dataflow,
   type Step,
   type TopicInfo,
@@ -92,16 +93,7 @@ export function aclsOf(asked: AclsAsked): readonly CommandAcls[] {
     ],
     [['status', 'tree', 'pair', 'tap', 'export', 'dead-letters list', 'dead-letters show'], reads],
     [['dead-letters retry'], [opened, checked, ...retryDeeds(asked)]],
-    [
-      ['copy'],
-      [
-        opened,
-        checked,
-        all('Read', 'what was copied before'),
-        all('Write', 'what is copied'),
-        ...appended(asked),
-      ],
-    ],
+    [['copy'], [opened, checked, ...copyDeeds(asked)]],
   ];
   return commands.map(([names, deeds]) => ({
     commands: names,
@@ -160,26 +152,52 @@ function workerDeeds(asked: AclsAsked): readonly Deed[] {
 }
 
 function stepDeeds(asked: AclsAsked, name: string, step: Step, first: boolean): readonly Deed[] {
-  const { pipeline, iteration } = asked;
+  return [
+    on(asked, step.from, 'Read', `${name} reads it`),
+    on(asked, step.from, 'Write', `${name} moves a record that holds up others to the end`),
+    ...Object.values(step.to).map((topic) => on(asked, topic, 'Write', `${name} writes it`)),
+    ...Object.values(step.tables).map((topic) => on(asked, topic, 'Read', `${name} looks it up`)),
+    ...ownOutputs(asked.dataflow, name).map((topic) =>
+      on(asked, topic, 'Read', `whether ${name} has worked, where its group is forgotten`),
+    ),
+    on(asked, topics.deadLetters, 'Write', 'records that can never succeed'),
+    on(asked, topics.outcomes, 'Write', 'how what they were about ended'),
+    ...memberDeeds(asked, name, first),
+  ];
+}
+
+/** To be a member of a step's group, and to commit for it. */
+function memberDeeds(
+  { pipeline, iteration }: AclsAsked,
+  name: string,
+  first: boolean,
+): readonly Deed[] {
   // A first step has a group for each iteration.
   const any = first && iteration === null;
   const group = any
     ? `${groupOf(pipeline, name, null)}.`
     : groupOf(pipeline, name, first ? iteration : null);
   return [
-    on(asked, step.from, 'Read', `${name} reads it`),
-    on(asked, step.from, 'Write', `${name} moves a record that holds up others to the end`),
-    ...Object.values(step.to).map((topic) => on(asked, topic, 'Write', `${name} writes it`)),
-    ...Object.values(step.tables).map((topic) => on(asked, topic, 'Read', `${name} looks it up`)),
-    on(asked, topics.deadLetters, 'Write', 'records that can never succeed'),
-    on(asked, topics.outcomes, 'Write', 'how what they were about ended'),
     {
       resource: 'group',
       pattern: any ? 'prefixed' : 'literal',
-      ...{ name: group, operation: 'Read', why: `${name} is a member` },
+      ...{ name: group, operation: 'Read', why: `a member of the group of ${name}` },
     },
     // Followed by a topic and a partition.
-    prefixed('transactional-id', any ? group : `${group}-`, 'Write', `${name} publishes`),
+    prefixed('transactional-id', any ? group : `${group}-`, 'Write', `commits for ${name}`),
+  ];
+}
+
+/** It puts every group where it stood, of whatever iteration. */
+function copyDeeds(asked: AclsAsked): readonly Deed[] {
+  const firsts = firstSteps(asked.dataflow);
+  const all = everyTopic(asked);
+  return [
+    all('Read', 'what was copied before'),
+    all('Write', 'what is copied'),
+    ...Object.keys(asked.dataflow).flatMap((name) =>
+      memberDeeds({ ...asked, iteration: null }, name, firsts.has(name)),
+    ),
   ];
 }
 

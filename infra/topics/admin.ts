@@ -1,5 +1,4 @@
 import type { PartitionEnds } from '../log/log.ts';
-import type { WantedTopic } from './wanted.ts';
 
 /**
  * The topics of a cluster, as those see them who make them. Nothing here deletes a topic or changes its partitions.
@@ -14,6 +13,15 @@ export interface TopicAdmin {
   configure(name: string, configs: Readonly<Record<string, string>>): Promise<void>;
   ends(name: string): Promise<readonly PartitionEnds[]>;
   close(): Promise<void>;
+}
+
+/** A topic as it should be. */
+export interface WantedTopic {
+  /** On the log. */
+  readonly name: string;
+  readonly partitions: number;
+  readonly replication: number;
+  readonly configs: Readonly<Record<string, string>>;
 }
 
 export interface FoundTopics {

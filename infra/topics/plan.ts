@@ -1,6 +1,6 @@
 import type { TopicInfo } from '../../topology/topology.ts';
-import type { FoundTopic, FoundTopics } from './admin.ts';
-import { unlimited, wantedTopics, type TopicsAsked, type WantedTopic } from './wanted.ts';
+import type { FoundTopic, FoundTopics, WantedTopic } from './admin.ts';
+import { unlimited, wantedTopics, type TopicsAsked } from './wanted.ts';
 
 /**
  * What is not as it should be, on one of three levels: `change` is what `spar topics apply` does about it; a

@@ -1,5 +1,5 @@
 import { nameOnLog, type TopicInfo } from '../../topology/topology.ts';
-import type { FoundTopics } from './admin.ts';
+import type { FoundTopics, WantedTopic } from './admin.ts';
 
 /** What the settings say of the topics of a pipeline. */
 export interface TopicsAsked {
@@ -9,15 +9,6 @@ export interface TopicsAsked {
   /** Null for three, or as many as there are brokers. */
   readonly replication: number | null;
   readonly compression: 'zstd' | 'gzip' | 'none';
-}
-
-/** A topic as it should be. */
-export interface WantedTopic {
-  /** On the log. */
-  readonly name: string;
-  readonly partitions: number;
-  readonly replication: number;
-  readonly configs: Readonly<Record<string, string>>;
 }
 
 const partitionsDefault = 6;
@@ -82,7 +73,7 @@ function configsOf(
     'max.message.bytes': String(maxBytes + roomBytes),
     // One copy may be away: with two copies or one that would leave nobody to acknowledge a record.
     'min.insync.replicas': replication >= 3 ? '2' : '1',
-    // Others may write with snappy or lz4, which kafkajs cannot read: there the broker packs anew.
+    // Others compress as they like. The broker makes one kind of it, which every reader of ours has built in.
     'compression.type': foreign ? brokersName(compression) : 'producer',
     'message.timestamp.type': 'CreateTime',
   };

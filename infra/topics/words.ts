@@ -1,5 +1,6 @@
+import type { WantedTopic } from './admin.ts';
 import type { Difference } from './plan.ts';
-import { unlimited, type WantedTopic } from './wanted.ts';
+import { unlimited } from './wanted.ts';
 
 /** What a difference is about. */
 export function subjectOf(difference: Difference): string {

@@ -13,7 +13,7 @@ test('whoever comes first makes a file, and all who come at the same time use it
   const openers = 2;
   const said = await Promise.all(
     Array.from({ length: openers }, async () => {
-      const worker = new Worker(join(import.meta.dirname, 'opener.ts'), {
+      const worker = new Worker(new URL('./opener.ts', import.meta.url), {
         workerData: { files, gate, openers },
       });
       const [message] = (await once(worker, 'message')) as [readonly string[]];

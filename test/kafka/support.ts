@@ -1,9 +1,19 @@
-import { Kafka, logLevel, type Admin, type KafkaConfig } from 'kafkajs';
+import {
+  AclOperationTypes,
+  AclPermissionTypes,
+  AclResourceTypes,
+  Kafka,
+  logLevel,
+  ResourcePatternTypes,
+  type Admin,
+  type KafkaConfig,
+} from 'kafkajs';
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
 import { startBroker, type Broker, type BrokerOptions } from '../../infra/cluster/broker.ts';
 import { startRegistry, type RegistryServer } from '../../infra/cluster/registry.ts';
+import type { Acl } from '../../infra/topics/acls.ts';
 
 /** A broker of the test's own, to be killed and paused; gone when the test is over. */
 export async function ownBroker(options: BrokerOptions = {}): Promise<Broker> {
@@ -43,6 +53,39 @@ export async function send(kafka: Kafka, topic: string, values: readonly string[
 export async function countOf(admin: Admin, topic: string): Promise<number> {
   const offsets = await admin.fetchTopicOffsets(topic);
   return offsets.reduce((sum, { high, low }) => sum + Number(high) - Number(low), 0);
+}
+
+const resourceTypes = {
+  topic: AclResourceTypes.TOPIC,
+  group: AclResourceTypes.GROUP,
+  'transactional-id': AclResourceTypes.TRANSACTIONAL_ID,
+};
+
+const operationTypes = {
+  AlterConfigs: AclOperationTypes.ALTER_CONFIGS,
+  Create: AclOperationTypes.CREATE,
+  Describe: AclOperationTypes.DESCRIBE,
+  DescribeConfigs: AclOperationTypes.DESCRIBE_CONFIGS,
+  Read: AclOperationTypes.READ,
+  Write: AclOperationTypes.WRITE,
+};
+
+/** Gives a user exactly these rights besides those that it has. */
+export async function allow(admin: Admin, user: string, acls: readonly Acl[]): Promise<void> {
+  await admin.createAcls({
+    acl: acls.flatMap(({ resource, pattern, name, operations }) =>
+      operations.map((operation) => ({
+        principal: `User:${user}`,
+        host: '*',
+        resourceType: resourceTypes[resource],
+        resourceName: name,
+        resourcePatternType:
+          pattern === 'prefixed' ? ResourcePatternTypes.PREFIXED : ResourcePatternTypes.LITERAL,
+        operation: operationTypes[operation],
+        permissionType: AclPermissionTypes.ALLOW,
+      })),
+    ),
+  });
 }
 
 /** Waits for what comes about by itself, such as the end of a process; throws if it does not. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { aclsOf, type Acl, type AclsAsked } from '../../infra/topics/acls.ts';
 import { dataflow } from '../../topology/dataflow.ts';
-import { groupOf, nameOnLog } from '../../topology/topology.ts';
+import { groupOf, nameOnLog, ownOutputs } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 
 function aclsFor(command: string, change: Partial<AclsAsked> = {}): readonly Acl[] {
@@ -69,9 +69,8 @@ describe('the least that a command needs', () => {
         'transactional-id spar.append.* Write',
       ],
     ],
-    ['copy', ['topic spar.* DescribeConfigs+Read+Write', 'transactional-id spar.append.* Write']],
-    [
-      'run',
+    ...['run', 'copy'].map((command): [string, readonly string[]] => [
+      command,
       [
         'topic spar.* DescribeConfigs+Read+Write',
         'group spar.sample.* Read',
@@ -87,7 +86,7 @@ describe('the least that a command needs', () => {
         'transactional-id spar.evaluate-* Write',
         'transactional-id spar.pair-* Write',
       ],
-    ],
+    ]),
   ])('spar %s', (command, expected) => {
     expect(lines(aclsFor(command))).toEqual(expected);
   });
@@ -98,7 +97,7 @@ describe('the least that a command needs', () => {
       [
         'topic spar.* Describe+DescribeConfigs',
         'topic spar.responses Read+Write',
-        'topic spar.verdicts Write',
+        'topic spar.verdicts Read+Write',
         'topic spar.dead-letters Write',
         'topic spar.outcomes Write',
         'topic spar.iterations Read',
@@ -161,7 +160,8 @@ describe('a worker of any stage', () => {
   test.each(stages)('%s may do what its step is wired to do', (name, step) => {
     const acls = aclsFor('worker', { stages: [name] });
     const tables = 'tables' in step ? Object.values(step.tables) : [];
-    for (const topic of [step.from, ...tables, topics.iterations]) {
+    const own = ownOutputs(dataflow, name);
+    for (const topic of [step.from, ...tables, ...own, topics.iterations]) {
       expect(allows(acls, 'topic', onLog(topic), 'Read'), `${topic.name} is read`).toBe(true);
     }
     for (const topic of [...Object.values(step.to), topics.deadLetters, topics.outcomes]) {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import type { FoundTopic, FoundTopics } from '../../infra/topics/admin.ts';
+import type { FoundTopic, FoundTopics, WantedTopic } from '../../infra/topics/admin.ts';
 import { topicDifferences, type Difference } from '../../infra/topics/plan.ts';
-import { wantedTopics, type TopicsAsked, type WantedTopic } from '../../infra/topics/wanted.ts';
+import { wantedTopics, type TopicsAsked } from '../../infra/topics/wanted.ts';
 import { complaint, complaints, planned } from '../../infra/topics/words.ts';
 import { nameOnLog } from '../../topology/topology.ts';
 import { topics as declared } from '../../topology/topics.ts';
