@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { cpSync, globSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,7 +16,7 @@ import { runWith } from '../run/support.ts';
 import { instruction } from '../runtime/support.ts';
 import { memoryHome } from '../support/home.ts';
 import { deadModel } from '../support/model.ts';
-import { simulator, spar, temporaryFolder } from '../whole/support.ts';
+import { simulator, spar, temporaryFolder, type Ended } from '../whole/support.ts';
 import { freshPrefix } from './logs.ts';
 import {
   outcomesOf,
@@ -74,6 +73,10 @@ async function opened(change: PipelineChange = {}): Promise<Pipeline> {
   onTestFinished(() => pipeline.close());
   return pipeline;
 }
+
+/** A command of the next version, in a process of its own. */
+const next = (folder: string, args: readonly string[]): Promise<Ended> =>
+  spar(args, undefined, join(folder, 'infra/bin/spar.js')).ended;
 
 /** A worker of the next version, as a process of its own; it must end in good order. */
 function nextWorker(folder: string, pipeline: Pipeline, url: string, stages: readonly string[]) {
@@ -140,15 +143,8 @@ describe('a version with a field more', () => {
     const folder = nextVersion();
     const old = () => pipeline.worker({ url, stages: halves[which] });
     const first = which === 0 ? await old() : null;
-    // As `spar topics apply` of the next version does.
-    for (const topic of every) {
-      const [subject, text] = [
-        `${pipeline.topic(topic)}-value`,
-        withField(schemaText(topic.schema), note),
-      ];
-      expect(await pipeline.registry.incompatibilities(subject, text)).toEqual([]);
-      await pipeline.registry.register(subject, text);
-    }
+    const applied = await next(folder, ['topics', 'apply', ...pipeline.where]);
+    expect(applied, applied.stderr).toMatchObject({ code: 0 });
     const stop = nextWorker(folder, pipeline, url, halves[1 - which]!);
     const worker = first ?? (await old());
     await put(home, ids, (id) => home.serde.encode(topics.instructions, instructionOf(id)));
@@ -235,28 +231,14 @@ describe('a change that does not fit', () => {
     expect(await registry.latest(subject)).toMatchObject({ version: 1 });
   });
 
-  test('ends the start of the version that has it, before anything is written', async () => {
-    const registry = await openConfluentRegistry({ url: inject('registryUrl') });
-    onTestFinished(() => registry.close());
-    const pipeline = freshPrefix();
-    await createSerde(registry, pipeline).prepare([topics.outcomes]);
+  test('stops spar topics apply of the version that has it, before anything is changed', async () => {
+    const pipeline = await opened();
     const folder = nextVersion({ name: 'must', type: 'string', doc: 'No record has it yet.' });
-    const script = `
-      import { openConfluentRegistry } from './infra/codec/confluent-registry.ts';
-      import { createSerde } from './infra/codec/serde.ts';
-      import { topics } from './topology/topics.ts';
-      const registry = await openConfluentRegistry({ url: process.argv[1] });
-      const serde = createSerde(registry, process.argv[2]);
-      const failed = await serde.prepare([topics.outcomes]).catch((error) => error.message);
-      registry.close();
-      console.log(failed);`;
-    const { stdout } = spawnSync(
-      process.execPath,
-      ['--input-type=module-typescript', '-e', script, inject('registryUrl'), pipeline],
-      { cwd: folder, encoding: 'utf8' },
-    );
-    expect(stdout).toMatch(/the schema does not fit what .*\.outcomes-value holds: .*must/);
-    expect(await registry.latest(`${pipeline}.outcomes-value`)).toMatchObject({ version: 1 });
+    const { code, stderr } = await next(folder, ['topics', 'apply', ...pipeline.where]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/outcomes-value.*version 1: .*must/s);
+    const outcomes = `${pipeline.topic(topics.outcomes)}-value`;
+    expect(await pipeline.registry.latest(outcomes)).toMatchObject({ version: 1 });
   });
 });
 

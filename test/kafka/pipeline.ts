@@ -36,6 +36,8 @@ export interface Pipeline {
   readonly name: string;
   readonly registry: SchemaRegistry;
   /** By which a command finds it. */
+  readonly where: readonly string[];
+  /** The same with a home, for commands that have one. */
   readonly flags: readonly string[];
   /** A member of it that reads and writes as this version does. */
   open(): Promise<ClusterHome>;
@@ -114,14 +116,13 @@ export async function pipelineOf(change: PipelineChange = {}): Promise<Pipeline>
     closers.push(() => home.close());
     return home;
   };
+  const where = ['--brokers', inject('brokers'), '--registry', registryUrl, '--pipeline', name];
   return {
     name,
     registry,
     open,
-    flags: [
-      ...['--brokers', inject('brokers'), '--registry', registryUrl, '--pipeline', name],
-      ...['--home', join(folder, 'command')],
-    ],
+    where,
+    flags: [...where, '--home', join(folder, 'command')],
     topic: (topic) => nameOnLog(name, topic),
     async worker({ stages, config: changes, model = instantModel(rates), url } = {}) {
       const home = await open();
