@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import avro from 'avsc';
+import { messageOf } from '../text.ts';
 
 /**
  * Avro, as strict as data from outside needs it: this file is the one that knows avsc.
@@ -64,7 +65,32 @@ export function unreadable(reader: AvroType, writer: AvroType): string | null {
     reader.resolver(writer);
     return null;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    const [read, written] = [internals.get(reader)?.type, internals.get(writer)?.type];
+    const place = read && written ? misfit(read, written).join('.') : '';
+    return `${messageOf(error)}${place === '' ? '' : ` (in ${place})`}`;
+  }
+}
+
+/** The names that lead to the field that does not fit, which avsc does not say; none if it is the whole. */
+function misfit(reader: avro.Type, writer: avro.Type): readonly string[] {
+  const { RecordType, ArrayType } = avro.types;
+  if (reader instanceof ArrayType && writer instanceof ArrayType) {
+    return misfit(reader.itemsType, writer.itemsType);
+  }
+  if (!(reader instanceof RecordType && writer instanceof RecordType)) return [];
+  for (const { name, type } of reader.fields) {
+    const theirs = writer.fields.find((field) => field.name === name);
+    if (theirs && !fits(type, theirs.type)) return [name, ...misfit(type, theirs.type)];
+  }
+  return [];
+}
+
+function fits(reader: avro.Type, writer: avro.Type): boolean {
+  try {
+    reader.createResolver(writer);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -160,6 +160,16 @@ describe('old data', () => {
   test('of another record is not readable', () => {
     expect(unreadable(now, old)).toBeNull();
     expect(unreadable(old, parse({ type: 'record', name: 'S', fields: [] }))).toMatch(/is not/);
-    expect(unreadable(record('int'), record('string'))).not.toBeNull();
+  });
+
+  test('of another type is not readable, and the field that it is about is named, however deep', () => {
+    expect(unreadable(record('int'), record('long'))).toBe('cannot read "long" as "int" (in x)');
+    const deep = (type: string) =>
+      record({
+        type: 'array',
+        items: { type: 'record', name: 'I', fields: [{ name: 'inner', type }] },
+      });
+    expect(unreadable(deep('int'), deep('long'))).toBe('cannot read "long" as "int" (in x.inner)');
+    expect(unreadable(now, parse({ type: 'record', name: 'R', fields: [] }))).toMatch(/\bx\b/);
   });
 });

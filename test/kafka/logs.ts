@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Kafka, logLevel } from 'kafkajs';
-import { inject, onTestFinished } from 'vitest';
+import { expect, inject, onTestFinished, vi } from 'vitest';
 import { kafkaDefaults, type KafkaSettings } from '../../infra/log/kafka/settings.ts';
 import { openKafkaLog, type KafkaLog } from '../../infra/log/kafka/kafka.ts';
 import { silentLogger } from '../../infra/logger.ts';
@@ -19,7 +19,8 @@ export const settingsOf = (change: Partial<KafkaSettings> = {}): KafkaSettings =
 export const freshPrefix = (): string => `t${randomUUID().slice(0, 8)}`;
 
 export async function createTopics(
-  topics: readonly LogTopic[],
+  topics: readonly (Pick<LogTopic, 'name'> &
+    Partial<LogTopic> & { readonly configs?: Readonly<Record<string, string>> })[],
   partitions: number,
   brokers: string = inject('brokers'),
 ): Promise<void> {
@@ -27,9 +28,25 @@ export async function createTopics(
   await admin.connect();
   try {
     await admin.createTopics({
-      topics: topics.map(({ name }) => ({ topic: name, numPartitions: partitions })),
-      waitForLeaders: true,
+      topics: topics.map(({ name, configs = {} }) => ({
+        topic: name,
+        numPartitions: partitions,
+        configEntries: Object.entries(configs).map(([key, value]) => ({ name: key, value })),
+      })),
+      // It waits for leaders only, and not for a broker that has not yet heard of the topic.
+      waitForLeaders: false,
     });
+    await vi.waitFor(
+      async () => {
+        const made = await admin.fetchTopicMetadata({ topics: topics.map(({ name }) => name) });
+        for (const topic of made.topics) {
+          expect(topic.partitions.map(({ leader }) => leader >= 0)).toEqual(
+            Array.from({ length: partitions }, () => true),
+          );
+        }
+      },
+      { timeout: 20_000, interval: 50 },
+    );
   } finally {
     await admin.disconnect();
   }

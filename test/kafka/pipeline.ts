@@ -2,16 +2,21 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inject, vi } from 'vitest';
+import { connectOpenAi } from '../../infra/cli/run.ts';
 import { openConfluentRegistry } from '../../infra/codec/confluent-registry.ts';
 import type { SchemaRegistry } from '../../infra/codec/registry.ts';
-import { createSerde } from '../../infra/codec/serde.ts';
-import { settingsOf as semanticSettings } from '../../infra/config/settings.ts';
+import {
+  settingsOf as semanticSettings,
+  type ResolvedEndpoint,
+} from '../../infra/config/settings.ts';
 import { openClusterHome, type ClusterHome } from '../../infra/home/cluster.ts';
 import type { LogRecord } from '../../infra/log/log.ts';
+import { openTopicAdmin } from '../../infra/log/kafka/topics.ts';
 import { scan } from '../../infra/log/scan.ts';
 import { silentLogger } from '../../infra/logger.ts';
 import { work } from '../../infra/run/worker.ts';
 import { systemTime } from '../../infra/time.ts';
+import { applyTopics } from '../../infra/topics/topics.ts';
 import type { Outcome } from '../../schemas/records.ts';
 import { dataflow } from '../../topology/dataflow.ts';
 import {
@@ -25,7 +30,6 @@ import { topics } from '../../topology/topics.ts';
 import { configOf, endpointOf } from '../run/support.ts';
 import { instantModel, type InstantModel } from '../support/model.ts';
 import { freshPrefix, settingsOf } from './logs.ts';
-import { kafkaAt } from './support.ts';
 
 /** A pipeline of its own on the shared broker, with its schemas in a real registry. */
 export interface Pipeline {
@@ -48,8 +52,8 @@ export interface WorkerChange {
   /** Of the configuration file. */
   readonly config?: unknown;
   readonly model?: InstantModel;
-  /** As the model is called where all who work together must agree. */
-  readonly version?: string;
+  /** A model server, in place of a model within this process. */
+  readonly url?: string;
 }
 
 export interface Worker {
@@ -67,9 +71,6 @@ export interface PipelineChange {
   readonly name?: string;
 }
 
-/** Records are larger than their values: keys, headers, and what the format puts around them. */
-const aroundBytes = 64 * 1024;
-
 export async function pipelineOf(change: PipelineChange = {}): Promise<Pipeline> {
   const { partitions = 2, registryUrl = inject('registryUrl'), name = freshPrefix() } = change;
   const closers: (() => Promise<void>)[] = [];
@@ -78,25 +79,27 @@ export async function pipelineOf(change: PipelineChange = {}): Promise<Pipeline>
     registry.close();
     await Promise.resolve();
   });
-  await createSerde(registry, name).prepare(Object.values(topics));
-  const admin = kafkaAt(inject('brokers')).admin();
-  await admin.connect();
-  await admin.createTopics({
-    waitForLeaders: true,
-    topics: Object.values<TopicInfo>(topics).map((topic) => ({
-      topic: nameOnLog(name, topic),
-      numPartitions: partitions,
-      configEntries: Object.entries({
-        ...(topic.maxBytes !== undefined && {
-          'max.message.bytes': String(topic.maxBytes + aroundBytes),
-        }),
-        // Whatever foreign producers compress with, readers get what this client knows.
-        ...(topic.foreign === true && { 'compression.type': 'zstd' }),
-        ...change.configs?.[topic.name],
-      }).map(([key, value]) => ({ name: key, value })),
-    })),
+  const admin = openTopicAdmin({
+    settings: settingsOf(),
+    time: systemTime,
+    logger: silentLogger,
   });
-  await admin.disconnect();
+  try {
+    // As `spar topics apply` does.
+    await applyTopics({
+      topics: Object.values(topics),
+      asked: { pipeline: name, partitions, replication: 1, compression: 'zstd' },
+      admin,
+      registry,
+      time: systemTime,
+      report: () => Promise.resolve(),
+    });
+    for (const [topic, configs] of Object.entries(change.configs ?? {})) {
+      await admin.configure(`${name}.${topic}`, configs);
+    }
+  } finally {
+    await admin.close();
+  }
   const folder = await mkdtemp(join(tmpdir(), 'spar-cluster-'));
   closers.push(() => rm(folder, { recursive: true, force: true }));
   const open = async (): Promise<ClusterHome> => {
@@ -120,15 +123,11 @@ export async function pipelineOf(change: PipelineChange = {}): Promise<Pipeline>
       ...['--home', join(folder, 'command')],
     ],
     topic: (topic) => nameOnLog(name, topic),
-    async worker({
-      stages,
-      config: changes,
-      model = instantModel(rates),
-      version = 'instant',
-    } = {}) {
+    async worker({ stages, config: changes, model = instantModel(rates), url } = {}) {
       const home = await open();
       const config = configOf(changes ?? {});
-      const endpoint = endpointOf({ version });
+      const endpoint = url === undefined ? endpointOf() : simulated(url);
+      const { version } = endpoint;
       const stop = new AbortController();
       const joined = Promise.withResolvers<undefined>();
       const working = work({
@@ -140,7 +139,7 @@ export async function pipelineOf(change: PipelineChange = {}): Promise<Pipeline>
           refiner: version,
         }),
         endpoints: { actor: endpoint, judge: endpoint, refiner: endpoint },
-        connect: () => model,
+        connect: url === undefined ? () => model : connectOpenAi,
         stages: stages ?? null,
         time: systemTime,
         logger: silentLogger,
@@ -165,6 +164,10 @@ export async function pipelineOf(change: PipelineChange = {}): Promise<Pipeline>
     },
   };
 }
+
+/** The simulator at this address, as a process on the command line calls it. */
+export const simulated = (url: string): ResolvedEndpoint =>
+  endpointOf({ urls: [url], model: 'simulated', version: 'simulated' });
 
 /** Half of the responses fail, and half of the refinements pass. */
 const rates = { failRate: 0.4, refineRate: 0.4 };

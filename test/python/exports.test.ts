@@ -1,18 +1,13 @@
-import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { exportAll, type ExportReport } from '../../infra/exports/export.ts';
 import type { Message } from '../../schemas/records.ts';
 import { logOf, pair, request, rowsOf, runOf } from '../exports/support.ts';
+import { pythonWith } from '../support/python.ts';
 
 const requirement = 'datasets==5.2.0';
-const environment = new URL('../../.venv/', import.meta.url).pathname;
-const python = join(environment, 'bin', 'python');
-const run = promisify(execFile);
 
 interface Loaded {
   readonly llamafactory: Readonly<
@@ -31,19 +26,6 @@ let folder = '';
 let report: ExportReport;
 let loaded: Loaded;
 
-/** A missing Python, or one that cannot install the library, fails here: it is never a reason to skip. */
-async function install(): Promise<void> {
-  if (!existsSync(python)) await run('python3', ['-m', 'venv', environment]);
-  await run(python, [
-    '-m',
-    'pip',
-    'install',
-    '--quiet',
-    '--disable-pip-version-check',
-    requirement,
-  ]);
-}
-
 const hostile = '"quoted" \\ \n\r\n \u2028 \u2029 \u0085 \u0000 😀 {"prompt": [1]}';
 const conversation: readonly Message[] = [
   { role: 'system', content: 'be brief' },
@@ -53,7 +35,7 @@ const conversation: readonly Message[] = [
 ];
 
 beforeAll(async () => {
-  await install();
+  const python = await pythonWith(requirement);
   folder = await mkdtemp(join(tmpdir(), 'spar-python-'));
   const many = runOf(Array.from({ length: 20 }, (_, index) => `n${index}`));
   const pairs = [
@@ -66,10 +48,8 @@ beforeAll(async () => {
   const asked = request(log, join(folder, 'out'));
   report = await exportAll({ ...asked, settings: { ...asked.settings, test_share: 0.3 } });
   const script = new URL('load.py', import.meta.url).pathname;
-  const { stdout } = await run(python, [script, report.folder], {
-    env: { ...process.env, HF_HOME: join(folder, 'cache'), HF_HUB_OFFLINE: '1' },
-    maxBuffer: 64 * 1024 * 1024,
-  });
+  const environment = { HF_HOME: join(folder, 'cache'), HF_HUB_OFFLINE: '1' };
+  const stdout = await python(script, [report.folder], environment);
   loaded = JSON.parse(stdout) as Loaded;
 });
 

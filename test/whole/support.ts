@@ -63,12 +63,19 @@ export interface Place {
 }
 
 /** Somewhere to run: instructions of our own, a home and an output folder. */
-export function placeWith(
+export const placeWith = (
+  count: number,
+  server: Pick<Simulator, 'url'>,
+  more: readonly string[] = [],
+): Place => placeIn(temporaryFolder(), count, server, more);
+
+/** The same in a folder that is there. */
+export function placeIn(
+  folder: string,
   count: number,
   { url }: Pick<Simulator, 'url'>,
   more: readonly string[] = [],
 ): Place {
-  const folder = temporaryFolder();
   const file = join(folder, 'instructions.jsonl');
   writeFileSync(
     file,

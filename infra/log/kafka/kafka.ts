@@ -6,7 +6,7 @@ import type { LogTopic } from '../embedded.ts';
 import type { Committed, GroupMember, Log, LogRecord, NewRecord, Subscriber } from '../log.ts';
 import { createAppender } from './appender.ts';
 import { openClient } from './client.ts';
-import { explained } from './failures.ts';
+import { explained, failureOf } from './failures.ts';
 import { assignedIn } from './membership.ts';
 import { createPoller } from './poller.ts';
 import { quietTimers } from './quiet.ts';
@@ -40,6 +40,9 @@ export interface KafkaLog extends Log {
 
 /** Records of one key that are returned where the caller sets no limit. */
 const ofKeyMax = 100;
+/** With the waits about five seconds, beyond those of the client itself. */
+const coordinatorTriesMax = 20;
+const coordinatorDelayMs = 250;
 /** How often a watched topic is looked at. */
 const watchMs = 200;
 
@@ -150,9 +153,28 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
     }
   }
 
-  async function committed(group: string, topic: string): Promise<readonly Committed[]> {
-    try {
-      await (connecting ??= connect());
+  /** The coordinators of a cluster's first groups are elsewhere for a moment, and later ones move. */
+  async function askCoordinator<Answer>(
+    tried: string,
+    ask: () => Promise<Answer>,
+  ): Promise<Answer> {
+    for (let tries = 1; ; tries++) {
+      try {
+        await (connecting ??= connect());
+        return await ask();
+      } catch (error) {
+        const failure = failureOf(error);
+        const passing = failure === 'unavailable' || failure === 'stale';
+        if (!passing || tries >= coordinatorTriesMax || closing.signal.aborted) {
+          throw explained(error, tried, settings.brokers);
+        }
+        await time.sleep(coordinatorDelayMs, closing.signal);
+      }
+    }
+  }
+
+  const committed = (group: string, topic: string): Promise<readonly Committed[]> =>
+    askCoordinator(`asking where ${group} stands`, async () => {
       const [found] = await admin.fetchOffsets({ groupId: group, topics: [topic] });
       const of = new Map(found?.partitions.map((one) => [one.partition, one]));
       return all.map((partition) => {
@@ -161,24 +183,17 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
           ? { partition, known: false, position: 0, metadata: '' }
           : { partition, known: true, position: Number(offset), metadata: metadata ?? '' };
       });
-    } catch (error) {
-      throw explained(error, `asking where ${group} stands`, settings.brokers);
-    }
-  }
+    });
 
-  async function members(group: string): Promise<readonly GroupMember[]> {
-    try {
-      await connecting;
+  const members = (group: string): Promise<readonly GroupMember[]> =>
+    askCoordinator(`asking who works for ${group}`, async () => {
       const { groups } = await admin.describeGroups([group]);
       return (groups[0]?.members ?? []).map(({ memberId, clientHost, memberAssignment }) => ({
         id: memberId,
         host: clientHost.replace(/^\//, ''),
         partitions: assignedIn(memberAssignment),
       }));
-    } catch (error) {
-      throw explained(error, `asking who works for ${group}`, settings.brokers);
-    }
-  }
+    });
 
   const log: KafkaLog = {
     partitions,

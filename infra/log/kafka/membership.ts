@@ -26,6 +26,8 @@ export interface MembershipOptions {
   readonly held: () => readonly number[];
   /** The partitions that are ours from now on. */
   readonly assigned: (partitions: readonly number[], how: Assignment) => void;
+  /** The group has not heard us for so long that it may have given us up; what it says next will tell. */
+  readonly lapsed: () => void;
   readonly failed: (error: Error) => void;
 }
 
@@ -45,6 +47,8 @@ const delayMsMax = 30_000;
  *
  * - **joining**: until the first assignment;
  * - **member**: heartbeats are answered; a rebalance ends with another assignment;
+ * - **lapsed**: they were not for longer than a session, as when the process was stopped or the brokers were away;
+ *   until one is, nobody knows whose the partitions are;
  * - **restarting**: kafkajs gave up, as when the brokers were away for long; a new consumer joins after a while.
  */
 export async function joinGroup(options: MembershipOptions): Promise<Membership> {
@@ -56,7 +60,15 @@ export async function joinGroup(options: MembershipOptions): Promise<Membership>
   let alone = false;
   let restarts = 0;
   let waiting: { answers: number; readonly resolve: () => void }[] = [];
+  /** When an answer last came, and when we were certainly a member: its request was sent after the answer before. */
+  let answeredMs = time.monotonic();
+  let memberMs = Infinity;
+  const heard = () => {
+    memberMs = answeredMs;
+    answeredMs = time.monotonic();
+  };
   const confirm = () => {
+    heard();
     const all = waiting;
     waiting = [];
     for (const one of all) {
@@ -90,11 +102,17 @@ export async function joinGroup(options: MembershipOptions): Promise<Membership>
       const anew = memberId !== null && memberId !== payload.memberId;
       memberId = payload.memberId;
       restarts = 0;
+      answeredMs = time.monotonic();
+      memberMs = answeredMs;
       logger.debug({ group, partitions, anew }, 'group.joined');
       options.assigned(partitions, { anew, alone: alone && payload.isLeader });
       joined.resolve(undefined);
     });
     made.on(made.events.HEARTBEAT, confirm);
+    // The group waits for its members to join again, and takes its time; until then it keeps them.
+    made.on(made.events.REBALANCING, () => {
+      memberMs = Infinity;
+    });
     made.on(made.events.CRASH, ({ payload: { error } }) => {
       if (consumer === made && !leaving.signal.aborted) void restart(error);
     });
@@ -121,8 +139,24 @@ export async function joinGroup(options: MembershipOptions): Promise<Membership>
     await time.sleep(delayMs, leaving.signal).then(start, () => undefined);
   }
 
+  async function watch(): Promise<void> {
+    const { sessionMs, heartbeatMs } = client.settings.timeouts;
+    for (;;) {
+      await time.sleep(heartbeatMs, leaving.signal);
+      if (time.monotonic() - memberMs <= sessionMs) continue;
+      // Said once: what is answered from now on begins it anew.
+      memberMs = Infinity;
+      answeredMs = time.monotonic();
+      logger.info({ group }, 'member.lapsed');
+      options.lapsed();
+    }
+  }
+
   await start();
   await joined.promise;
+  watch().catch((error: unknown) => {
+    if (!leaving.signal.aborted) fail(error);
+  });
   return {
     async confirmed(signal) {
       signal.throwIfAborted();

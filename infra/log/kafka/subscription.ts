@@ -117,7 +117,13 @@ export async function subscribe(options: SubscriptionOptions): Promise<KafkaSubs
       ]);
       background(work.then(() => first.resolve(undefined)));
     },
+    lapsed,
   });
+
+  /** Whoever has them by now is not disturbed; whatever is still ours begins anew, once the group has said so. */
+  function lapsed(): void {
+    for (const partition of epochs.keys()) background(release(partition).then(() => undefined));
+  }
 
   async function gain(partition: number, alone: boolean): Promise<void> {
     const epoch: Epoch = {
