@@ -52,16 +52,9 @@ export async function startPipeline(options: PipelineOptions): Promise<Pipeline>
     await Promise.all([broker.stop(), registry.stop()]);
   });
   await createTopics(broker.brokers, options.partitions);
-  await createSerde(
-    openConfluentRegistry({
-      url: registry.url,
-      basic: null,
-      token: null,
-      tls: null,
-      timeoutMs: 10_000,
-    }),
-    name,
-  ).prepare(Object.values(topics));
+  const schemas = await openConfluentRegistry({ url: registry.url });
+  await createSerde(schemas, name).prepare(Object.values(topics));
+  schemas.close();
   const { url } = await startSimulator([
     ...['--latency', String(options.latencyMs), '--decode', String(options.decodeMs)],
     ...['--fail-rate', '0.5', '--refine-rate', '0.5', '--seed', String(options.seed)],
