@@ -191,6 +191,7 @@ export function openClient(settings: KafkaSettings, logger: Logger): KafkaClient
       if (!closing.signal.aborted) tell(logger, entry);
     },
   });
+  tellOfCoordinators(kafka);
   return {
     settings,
     compression: compressions[settings.compression],
@@ -273,6 +274,48 @@ const saslOf = (sasl: SaslSettings): SASLOptions =>
 
 /** Named in kafkajs 2.2.4, which is the version that package.json pins. */
 const createClusterName = 'private:Kafka:createCluster';
+
+/** What kafkajs asks a coordinator's whereabouts with. */
+interface Coordinators {
+  findGroupCoordinatorMetadata(asked: CoordinatorAsked): Promise<unknown>;
+  readonly brokerPool: {
+    findConnectedBroker(): Promise<{
+      findGroupCoordinator(asked: CoordinatorAsked): Promise<unknown>;
+    }>;
+  };
+}
+
+interface CoordinatorAsked {
+  readonly groupId: string;
+  readonly coordinatorType: number;
+}
+
+const telling = new WeakSet();
+
+/**
+ * kafkajs asks each broker for a coordinator, drops what they answer, and says "not found" of a right that is missing.
+ * Here the answer of one of them becomes the cause, for all that kafkajs does.
+ */
+function tellOfCoordinators(kafka: Kafka): void {
+  const inner = Object.getPrototypeOf(innerCluster(kafka)) as Coordinators;
+  if (telling.has(inner)) return;
+  telling.add(inner);
+  // Called on whatever cluster it was asked of.
+  // eslint-disable-next-line @typescript-eslint/unbound-method
+  const find = inner.findGroupCoordinatorMetadata;
+  inner.findGroupCoordinatorMetadata = async function told(this: Coordinators, asked) {
+    try {
+      return await find.call(this, asked);
+    } catch (error) {
+      const broker = await this.brokerPool.findConnectedBroker();
+      const cause = await broker.findGroupCoordinator(asked).then(() => null, identity);
+      if (error instanceof Error && cause !== null) error.cause = cause;
+      throw error;
+    }
+  };
+}
+
+const identity = (reason: unknown): unknown => reason;
 
 function innerCluster(kafka: Kafka): Cluster {
   const symbol = Object.getOwnPropertySymbols(kafka).find(

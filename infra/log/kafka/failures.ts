@@ -102,3 +102,12 @@ export function* causes(error: unknown): Generator<object> {
 }
 
 const deepest = (error: unknown): string => messageOf([...causes(error)].at(-1) ?? error);
+
+/** Topics of one pipeline, in as few words as a sentence bears. */
+export const listed = (names: readonly string[]): string => {
+  const [first = '', second, ...others] = names;
+  if (second === undefined) return first;
+  return others.length === 0
+    ? `${first} and ${second}`
+    : `${first} and ${others.length + 1} others`;
+};

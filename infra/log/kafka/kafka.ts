@@ -60,7 +60,7 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
   let clusterId: string;
   try {
     clusterId = await reader.clusterId();
-    partitions = await partitionsOfAll(options.topics, (topic) => reader.partitionsOf(topic));
+    partitions = partitionsIn(await reader.partitionsOf(options.topics.map(({ name }) => name)));
   } catch (error) {
     await reader.close();
     client.close();
@@ -281,19 +281,13 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
 }
 
 /** Everything about one instruction is in one partition, so all topics have as many. */
-async function partitionsOfAll(
-  topics: readonly LogTopic[],
-  partitionsOf: (topic: string) => Promise<number>,
-): Promise<number> {
-  const counts = await Promise.all(
-    topics.map(async ({ name }) => ({ name, partitions: await partitionsOf(name) })),
-  );
-  const [first] = counts;
+function partitionsIn(counts: ReadonlyMap<string, number>): number {
+  const [first, ...others] = counts;
   if (!first) return 0;
-  const other = counts.find(({ partitions }) => partitions !== first.partitions);
-  if (!other) return first.partitions;
+  const other = others.find(([, partitions]) => partitions !== first[1]);
+  if (!other) return first[1];
   throw new Error(
-    `${first.name} has ${first.partitions} partitions and ${other.name} ${other.partitions}; ` +
+    `${first[0]} has ${first[1]} partitions and ${other[0]} ${other[1]}; ` +
       'all topics of a pipeline have the same number (spar topics check)',
   );
 }

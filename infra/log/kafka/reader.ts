@@ -3,7 +3,7 @@ import { unlessAborted } from '../../signals.ts';
 import type { Time } from '../../time.ts';
 import type { LogRecord, PartitionEnds, ReadLimit } from '../log.ts';
 import type { Broker, Cluster, KafkaClient } from './client.ts';
-import { explained, failureOf } from './failures.ts';
+import { explained, failureOf, listed } from './failures.ts';
 import { readFetched, type Fetched } from './fetched.ts';
 
 /** Reads partitions at any offset, as a member of no group. */
@@ -20,8 +20,8 @@ export interface Reader {
   /** The end is behind all that was written, decided or not. */
   ends(topic: string): Promise<readonly PartitionEnds[]>;
   offsetAt(topic: string, partition: number, timestamp: number): Promise<number>;
-  /** @throws RunError if the topic is not there */
-  partitionsOf(topic: string): Promise<number>;
+  /** How many each of the topics has. @throws RunError if one is not there */
+  partitionsOf(topics: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** A name that the cluster has for ever. */
   clusterId(): Promise<string>;
   close(): Promise<void>;
@@ -160,10 +160,21 @@ export function createReader(client: KafkaClient, time: Time): Reader {
       return (await offsetsAt(topic, { fromBeginning: false })).get(partition) ?? 0;
     },
 
-    partitionsOf: (topic) =>
-      access.run(`looking for ${topic}`, [topic], () =>
-        Promise.resolve(access.partitionsOf(topic).length),
-      ),
+    async partitionsOf(topics) {
+      const askFor = (names: readonly string[]) =>
+        access.run(`looking for ${listed(names)}`, [], async () => {
+          const broker = await cluster.brokerPool.findConnectedBroker();
+          return (await broker.metadata(names)).topicMetadata;
+        });
+      // One question for all; a broker does not say which of them is missing.
+      const found = await askFor(topics).catch(async (error: unknown) => {
+        if (failureOf(error) !== 'missing') throw error;
+        return (await Promise.all(topics.map((topic) => askFor([topic])))).flat();
+      });
+      return new Map(
+        found.map(({ topic, partitionMetadata }) => [topic, partitionMetadata.length]),
+      );
+    },
 
     clusterId: () =>
       access.run('asking who the brokers are', [], async () => {

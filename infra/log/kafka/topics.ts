@@ -5,7 +5,7 @@ import { messageOf, oneLine } from '../../text.ts';
 import type { Time } from '../../time.ts';
 import type { FoundTopic, FoundTopics, TopicAdmin } from '../../topics/admin.ts';
 import { openClient, type Broker } from './client.ts';
-import { causes, explained, failureOf } from './failures.ts';
+import { causes, explained, failureOf, listed } from './failures.ts';
 import { quietTimers } from './quiet.ts';
 import { createReader, forgetBroker } from './reader.ts';
 import type { KafkaSettings } from './settings.ts';
@@ -210,15 +210,6 @@ const valuesIn = (entries: Entries): Configs =>
 
 const entriesOf = (configs: Configs): { name: string; value: string }[] =>
   Object.entries(configs).map(([name, value]) => ({ name, value }));
-
-/** Topics of one pipeline, in as few words as a sentence bears. */
-const listed = (names: readonly string[]): string => {
-  const [first = '', second, ...others] = names;
-  if (second === undefined) return first;
-  return others.length === 0
-    ? `${first} and ${second}`
-    : `${first} and ${others.length + 1} others`;
-};
 
 const rightTo = (operation: string, names: readonly string[]): string => {
   const [first = ''] = names;
