@@ -87,6 +87,9 @@ export function createGateway(
   /** Draws that are being asked for; it is bounded by the records in flight. */
   const underWay = new Map<string, UnderWay>();
   let isReady = false;
+  /** When a call last had its turn, and what is waited for after a long while without one. */
+  let turnMs = -Infinity;
+  let catchingUp: Promise<void> | null = null;
   const listeners = new Set<(draws: readonly string[]) => void>();
   /** Calls that were sent, each with the way to break it off. */
   const sent = new Set<AbortController>();
@@ -249,6 +252,23 @@ export function createGateway(
     }
   }
 
+  /**
+   * A process that was stopped for long hears first of all the answers that came meanwhile, each of which lets another
+   * call go; only then of the time, and that its work is somebody else's. So calls wait for that after a standstill.
+   */
+  async function caughtUp(): Promise<void> {
+    const now = time.monotonic();
+    if (now - turnMs > standstillMs) {
+      // The timers that are due come first; what they let begin is done by the second time.
+      catchingUp ??= time
+        .sleep(0)
+        .then(() => time.sleep(0))
+        .finally(() => (catchingUp = null));
+    }
+    turnMs = now;
+    await catchingUp;
+  }
+
   /** A turn may be long in coming, and the work somebody else's meanwhile: what they have asked, or ask, is theirs. */
   async function turnOf(
     ids: readonly string[],
@@ -260,6 +280,12 @@ export function createGateway(
     for (;;) {
       const release = await queue.acquire(rank, order, call.n, signal);
       if (!elsewhere) return release;
+      try {
+        await unlessAborted(caughtUp(), signal);
+      } catch (error) {
+        release();
+        throw error;
+      }
       const known = journal.find(ids);
       const waits = ids.flatMap((id) => elsewhere(id) ?? []);
       const answered = known.filter((entry) => entry !== null);
@@ -270,6 +296,9 @@ export function createGateway(
     }
   }
 }
+
+/** After so long without a turn of any call the process may have been stopped. */
+const standstillMs = 5000;
 
 /** A draw that is being asked for. */
 interface UnderWay {

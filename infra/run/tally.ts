@@ -5,7 +5,7 @@ import { nameOnLog } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import { rowIn } from '../codec/rows.ts';
 import type { Serde } from '../codec/serde.ts';
-import { openSeen, type Seen } from '../input/seen.ts';
+import { openSeen } from '../input/seen.ts';
 import type { Log, LogRecord } from '../log/log.ts';
 import { iterationOf } from '../runtime/headers.ts';
 
@@ -49,20 +49,12 @@ export function createTallyReader(
   let ended = 0;
   let deadLetters = 0;
   let spend = noSpend;
-  /** Ids of instructions that name no iteration: who writes those may write one twice. */
-  let unnamed: Seen | null = null;
+  /** One may be there for this iteration and for all, be retried, be moved to the tail, or be written twice by others. */
+  const seen = openSeen();
 
   const admit = async (record: LogRecord): Promise<void> => {
-    const { headers } = record;
-    // A retried dead letter, or a record that was moved to the tail, was admitted before.
-    if (headers['revision'] !== undefined || headers['moved'] !== undefined) return;
-    if (iterationOf(record) === iteration) {
-      admitted++;
-      return;
-    }
     const id = await idIn(record, serde);
-    unnamed ??= openSeen();
-    if (id !== null && unnamed.add(id, record.offset, '') === null) admitted++;
+    if (id !== null && seen.add(id, record.offset, '') === null) admitted++;
   };
 
   const count = async (record: LogRecord): Promise<void> => {
@@ -101,7 +93,7 @@ export function createTallyReader(
         spend,
       };
     },
-    close: () => unnamed?.close(),
+    close: () => seen.close(),
   };
 }
 

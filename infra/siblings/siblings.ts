@@ -64,7 +64,10 @@ interface Request {
   readonly release: Place;
 }
 type Reply =
-  | { readonly released: boolean; readonly draws: readonly string[] }
+  /** At once: what is still under way for places that are, or are being, given up. */
+  | { readonly draws: readonly string[] }
+  /** When what was finished is committed. */
+  | { readonly released: boolean }
   | { readonly ended: readonly string[] };
 
 export async function openSiblings(options: SiblingsOptions): Promise<Siblings> {
@@ -89,6 +92,7 @@ export async function openSiblings(options: SiblingsOptions): Promise<Siblings> 
     const socket = createConnection(path);
     const theirs = new Set<string>();
     const over = new AbortController();
+    let answered = false;
     connections.add(socket);
     const end = () => {
       over.abort(new Error('the sibling has ended'));
@@ -105,17 +109,19 @@ export async function openSiblings(options: SiblingsOptions): Promise<Siblings> 
     socket.on('connect', () => socket.write(`${JSON.stringify({ release: place })}\n`));
     onMessages(socket, logger, (message) => {
       const reply = message as Reply;
-      if ('released' in reply) {
+      if ('draws' in reply) {
         for (const draw of reply.draws) {
           theirs.add(draw);
           if (!awaited.has(draw)) awaited.set(draw, Promise.withResolvers());
         }
+      } else if ('released' in reply) {
+        answered = true;
         resolve(reply.released);
       } else {
         for (const draw of reply.ended) theirs.delete(draw);
         settle(reply.ended);
       }
-      if (theirs.size === 0) end();
+      if (answered && theirs.size === 0) end();
     });
     time.sleep(answerMs, over.signal).then(
       () => resolve(false),
@@ -165,18 +171,22 @@ function answer(
   const say = (reply: Reply) => socket.write(`${JSON.stringify(reply)}\n`);
   onMessages(socket, logger, (message) => {
     const { release } = message as Request;
-    worker.release(release).then(
-      (released) => {
-        if (socket.destroyed) return;
-        leave = worker.onEnded((ended) => say({ ended }));
-        // Of whatever place: this one may have been given up a while ago, and to another than who asks now.
-        say({ released, draws: worker.underWay() });
-      },
-      (error: unknown) => {
-        logger.warn({ ...release, message: messageOf(error) }, 'release.failed');
-        socket.destroy();
-      },
-    );
+    const releasing = worker.release(release);
+    // In a later turn, when whoever asked for something there has heard that it is given up; and before the commit,
+    // which may take its time. Of whatever place: this one may have been given up a while ago, and to another.
+    setImmediate(() => {
+      if (socket.destroyed) return;
+      leave = worker.onEnded((ended) => say({ ended }));
+      say({ draws: worker.underWay() });
+      releasing.then(
+        (released) => say({ released }),
+        (error: unknown) => {
+          logger.warn({ ...release, message: messageOf(error) }, 'release.failed');
+          socket.destroy();
+        },
+      );
+    });
+    releasing.catch(() => undefined);
   });
 }
 

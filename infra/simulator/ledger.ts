@@ -14,6 +14,8 @@ export interface LedgerCall {
   readonly role: LedgerRole;
   readonly n: number;
   readonly seed: number | null;
+  /** Who asked, if the request says so; it makes no request another. */
+  readonly user: string | null;
   readonly asked_at: number;
   /** When the last byte went out; null while it has not, and for what was never sent whole. */
   answered_at: number | null;
@@ -93,7 +95,9 @@ export class Ledger {
    *
    * @returns its call, and how often the same was asked before
    */
-  asked(request: Pick<LedgerCall, 'id' | 'role' | 'n' | 'seed' | 'asked_at' | 'prompt_tokens'>): {
+  asked(
+    request: Pick<LedgerCall, 'id' | 'role' | 'n' | 'seed' | 'user' | 'asked_at' | 'prompt_tokens'>,
+  ): {
     readonly call: LedgerCall;
     readonly before: number;
   } {

@@ -7,6 +7,8 @@ export interface ChatRequest extends Omit<Draw, 'seed'> {
   readonly n: number;
   /** Null if the caller leaves it to chance. */
   readonly seed: number | null;
+  /** OpenAI's `user`: on whose behalf it is asked; null if the caller does not say. */
+  readonly user: string | null;
   readonly promptTokens: number;
 }
 
@@ -28,7 +30,7 @@ export function readRequest(text: string): ChatRequest | Refusal {
   if (!isObject(body)) return bad('The body is not an object.');
   const messages = readMessages(body['messages']);
   if (!messages) return bad('`messages` must be a list of { role, content }, one at least.');
-  const { n, seed, temperature, max_tokens, max_completion_tokens, stop, model } = body;
+  const { n, seed, temperature, max_tokens, max_completion_tokens, stop, model, user } = body;
   if (body['stream'] === true) return bad('This simulator does not stream; leave `stream` out.');
   const count = n ?? 1;
   if (!isCount(count)) return bad('`n` must be a whole number from 1 on.');
@@ -46,6 +48,7 @@ export function readRequest(text: string): ChatRequest | Refusal {
     messages,
     n: count,
     seed: typeof seed === 'number' ? seed : null,
+    user: typeof user === 'string' ? user.slice(0, 100) : null,
     temperature: heat,
     maxTokens: limit,
     stop: [stop ?? []].flat().filter((mark) => typeof mark === 'string'),

@@ -24,6 +24,9 @@ import {
 } from './settings.ts';
 import { Slots } from './slots.ts';
 
+/** Connections that may be waiting to be taken: clients open thousands at the same time. */
+const connectingMax = 8192;
+
 /** A model server that is running. */
 export interface Simulator {
   /** What to give as the model's URL; ends in /v1. */
@@ -59,7 +62,7 @@ export async function startSimulator(
     { keepAliveTimeout: settings.keepAliveMs, noDelay: true },
     (request, response) => void service.serve(request, response),
   );
-  server.listen(settings.port, settings.host);
+  server.listen({ port: settings.port, host: settings.host, backlog: connectingMax });
   try {
     await once(server, 'listening');
   } catch (error) {
@@ -195,12 +198,13 @@ class Service {
     if ('status' in asked) {
       const role = isRole(named) ? named : 'sample';
       const id = nameOf(role, text);
-      return this.ledger.asked({ id, role, n: 1, seed: null, asked_at, prompt_tokens: 0 });
+      const unread = { n: 1, seed: null, user: null, prompt_tokens: 0 };
+      return this.ledger.asked({ id, role, asked_at, ...unread });
     }
-    const { seed, n, promptTokens, ...others } = asked;
+    const { seed, n, user, promptTokens, ...others } = asked;
     const role = isRole(named) ? named : roleOf(asked.messages);
     const id = nameOf(role, seed, n, others);
-    return this.ledger.asked({ id, role, n, seed, asked_at, prompt_tokens: promptTokens });
+    return this.ledger.asked({ id, role, n, seed, user, asked_at, prompt_tokens: promptTokens });
   }
 
   #denied({ headers }: IncomingMessage): Refusal | null {

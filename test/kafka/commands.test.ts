@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,7 +7,7 @@ import { beforeAll, describe, expect, inject, onTestFinished, test } from 'vites
 import { startSimulator } from '../../infra/simulator/server.ts';
 import type { Simulator } from '../../infra/simulator/server.ts';
 import type { PreferencePair } from '../../schemas/records.ts';
-import { placeIn, spar, type Ended, type Place } from '../whole/support.ts';
+import { filesIn, placeIn, placeWith, spar, type Ended, type Place } from '../whole/support.ts';
 import { freshPrefix } from './logs.ts';
 
 /** How each command finds the pipeline of a test. */
@@ -132,7 +132,7 @@ describe('a pipeline, from its topics to its exports', () => {
     const status = await done(['status', ...flags, '--partitions']);
     expect(status.stdout).toContain(`${instructions} of ${instructions} ended`);
     expect((await done(['pair', ...flags])).stdout).toContain('rejected');
-    expect((await done(['tree', ...flags])).stdout).toContain('depth');
+    expect((await done(['tree', ...flags])).stdout).toContain('nodes judged');
     const tapped = await done(['tap', 'outcomes', ...flags, '--json']);
     expect(tapped.stdout.trim().split('\n')).toHaveLength(instructions);
     expect((await spar(['dead-letters', 'list', ...flags]).ended).stderr).toContain(
@@ -140,8 +140,9 @@ describe('a pipeline, from its topics to its exports', () => {
     );
     const out = join(folder, 'exported');
     await done(['export', ...flags, '--out', out]);
-    const written = readdirSync(join(out, 'trl'));
-    expect(written).toContain('preference');
+    expect([...filesIn(out).keys()]).toEqual(
+      expect.arrayContaining([expect.stringMatching(/preference/)]),
+    );
   });
 
   test('can be run by spar run, which finds all of it done', async () => {
@@ -153,12 +154,39 @@ describe('a pipeline, from its topics to its exports', () => {
       complete: true,
       thisRun: { admitted: 0 },
     });
-    expect(readFileSync(join(out, 'README.md'), 'utf8')).toContain('preference');
+    expect(filesIn(out)).toEqual(filesIn(join(folder, 'exported')));
     const again = (await (await fetch(new URL('/ledger', simulator.url))).json()) as Ledger;
     expect(again.total.asked - asked.total.asked).toBeLessThanOrEqual(3);
   });
 });
 
+test('a home that was copied goes on where it was', async () => {
+  const simulator = await startSimulator({});
+  onTestFinished(() => simulator.close());
+  const pipeline = freshPrefix();
+  const place = placeWith(12, simulator, ['--pipeline', pipeline]);
+  const model = ['--model-url', simulator.url, '--model', 'simulated'];
+  await done([...place.args, '--limit', '8']);
+  const flags = clusterFlags(pipeline, place.home);
+  expect((await spar(['copy', ...flags]).ended).stderr).toContain('spar topics apply');
+  await done(['topics', 'apply', '--partitions', '3', ...flags.slice(0, 6)]);
+  expect((await done(['copy', ...flags])).stdout).toContain('6 groups stand where they stood');
+  expect(await pairsOf(flags)).toEqual(
+    await pairsOf(['--home', place.home, '--pipeline', pipeline]),
+  );
+
+  const { total } = (await (await fetch(new URL('/ledger', simulator.url))).json()) as Ledger;
+  const { process, ended } = worker([...flags, ...model]);
+  await done(['ingest', place.file, ...flags]);
+  await untilComplete(flags);
+  process.kill('SIGTERM');
+  await ended;
+  const { stdout } = await done(['status', ...flags]);
+  expect(stdout).toContain('12 of 12 ended');
+  const after = (await (await fetch(new URL('/ledger', simulator.url))).json()) as Ledger;
+  expect(after.total.repeated).toBe(total.repeated);
+});
+
 interface Ledger {
-  readonly total: { readonly asked: number };
+  readonly total: { readonly asked: number; readonly repeated: number };
 }

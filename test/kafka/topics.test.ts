@@ -203,12 +203,17 @@ describe('where something has drifted', () => {
     const apply = await run('apply');
     expect(apply.code).toBe(0);
     expect(apply.out).toMatch(/^2 configs made or changed\.$/m);
-    expect(await ownConfigs(admin, on('negatives'))).toMatchObject({
+    // All of them, and no default made into one that someone has set.
+    expect(await ownConfigs(admin, on('negatives'))).toEqual({
       'retention.ms': '2592000000',
       'max.message.bytes': '1114112',
       'segment.bytes': '16777216',
       'min.cleanable.dirty.ratio': '0.9',
       'cleanup.policy': 'delete',
+      'retention.bytes': '-1',
+      'min.insync.replicas': '1',
+      'compression.type': 'producer',
+      'message.timestamp.type': 'CreateTime',
     });
     expect((await run('check')).out).toMatch(fine);
   });

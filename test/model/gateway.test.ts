@@ -9,6 +9,7 @@ import { createLedger } from '../../infra/model/ledger.ts';
 import { retryPolicy } from '../../infra/model/policy.ts';
 import { CallQueue } from '../../infra/model/queue.ts';
 import { PermanentError, type ModelRequest } from '../../processors/processor.ts';
+import type { Time } from '../../infra/time.ts';
 import { instantTime } from '../support/time.ts';
 import { never } from './support.ts';
 
@@ -48,6 +49,7 @@ function setup({
   ready = () => Promise.resolve(),
   question = () => Promise.resolve(),
   elsewhere,
+  time = instantTime(),
 }: {
   readonly answer?: Answer;
   readonly journal?: Journal;
@@ -60,8 +62,8 @@ function setup({
   /** What the breaker hears when it asks whether the endpoint is there. */
   readonly question?: () => Promise<void>;
   readonly elsewhere?: (draw: string) => Promise<void> | null;
+  readonly time?: Time;
 } = {}) {
-  const time = instantTime();
   const calls: Call[] = [];
   const asked = new Map<string, Call[]>();
   const retries = {
@@ -314,6 +316,35 @@ describe('what a sibling', () => {
     await queued;
     expect(calls).toHaveLength(3);
   });
+});
+
+test('after a standstill calls wait until all that was due has been heard, and some are not sent at all', async () => {
+  let now = 0;
+  const time = { ...instantTime(), monotonic: () => now };
+  const first = Promise.withResolvers<undefined>();
+  const { model, calls } = setup({
+    time,
+    maxInFlight: 3,
+    elsewhere: () => null,
+    answer: async (call, number) => {
+      if (number === 1) await first.promise;
+      return plain(call, number);
+    },
+  });
+  const one = model.ask(request, never);
+  await expect.poll(() => calls.length).toBe(1);
+  const lost = new AbortController();
+  const queued = [1, 2].map((round) => model.ask(draws({ round }), lost.signal));
+  const said = Promise.allSettled(queued);
+  // The process stops; when it goes on, an answer is there before the timer that takes the work away.
+  now += 30_000;
+  first.resolve(undefined);
+  setImmediate(() => lost.abort(new GivenUp('somebody else has it')));
+  await one;
+  expect((await said).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+  expect(calls).toHaveLength(1);
+  await model.ask(draws({ round: 3 }), never);
+  expect(calls).toHaveLength(2);
 });
 
 describe('nothing is used before it is journaled', () => {

@@ -59,6 +59,16 @@ describe('instructions that name no iteration', () => {
     for (const reader of readers) reader.close();
   });
 
+  test('are none beside one of the iteration itself, whichever came first', async () => {
+    const home = await memoryHome();
+    const reader = readerOf(home);
+    await append(home, ['a'], { iteration: '1' });
+    await home.log.append([foreign('a'), foreign('b')]);
+    await append(home, ['b'], { iteration: '1' });
+    expect(await reader.refresh()).toMatchObject({ admitted: 2 });
+    reader.close();
+  });
+
   test('count by their key where they cannot be read, and not at all where nobody can tell whose they were', async () => {
     const home = await memoryHome();
     const reader = readerOf(home);

@@ -129,6 +129,20 @@ describe('a draw that a sibling is asking for', () => {
     expect(await settled(a)).toBe(true);
   });
 
+  test('is known before what was finished is committed, and also if that takes too long', async () => {
+    const folder = await folderOf();
+    const committed = Promise.withResolvers<boolean>();
+    const slow = workerOf([place], ['a']);
+    await open(folder, 1, { ...slow.worker, release: () => committed.promise });
+    const mine = await open(folder, 2, workerOf().worker, { answerMs: 50 });
+    expect(await mine.takeOver(place, never)).toBe(false);
+    const a = mine.awaited('a');
+    expect(await settled(a)).toBe(false);
+    slow.end('a');
+    expect(await settled(a)).toBe(true);
+    committed.resolve(true);
+  });
+
   test('is not waited for any longer once its process is gone', async () => {
     const folder = await folderOf();
     const theirs = await open(folder, 1, workerOf([place], ['a']).worker);

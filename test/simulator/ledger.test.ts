@@ -7,6 +7,7 @@ const requestOf = (id: string, change: Partial<LedgerCall> = {}) => ({
   role: 'judge' as const,
   n: 5,
   seed: 1,
+  user: null,
   asked_at: 1000,
   prompt_tokens: 10,
   ...change,

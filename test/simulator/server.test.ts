@@ -404,7 +404,7 @@ describe('the ledger', () => {
     const simulator = await started({ apiKey: null });
     const before = Date.now();
     await ask(simulator, { n: 2 });
-    await ask(simulator, { n: 2 });
+    await ask(simulator, { n: 2, user: 'somebody' });
     await ask(simulator, { n: 2, seed: 2 });
     const text = await (await fetch(`${simulator.url.replace('/v1', '')}/ledger/calls`)).text();
     const calls = text
@@ -412,11 +412,13 @@ describe('the ledger', () => {
       .split('\n')
       .map((line) => JSON.parse(line) as LedgerCall);
     expect(calls).toEqual([...simulator.calls()]);
-    expect(calls.map(({ repeated, seed, ending }) => [repeated, seed, ending])).toEqual([
-      [false, 1, 'answered'],
-      [true, 1, 'answered'],
-      [false, 2, 'answered'],
-    ]);
+    expect(calls.map(({ repeated, seed, user, ending }) => [repeated, seed, user, ending])).toEqual(
+      [
+        [false, 1, null, 'answered'],
+        [true, 1, 'somebody', 'answered'],
+        [false, 2, null, 'answered'],
+      ],
+    );
     expect(calls[0]?.id).toBe(calls[1]?.id);
     expect(calls[0]?.id).not.toBe(calls[2]?.id);
     expect(calls[0]?.asked_at).toBeGreaterThanOrEqual(before);

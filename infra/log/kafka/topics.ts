@@ -69,7 +69,6 @@ export function openTopicAdmin({ settings, time, logger }: TopicAdminOptions): T
       await (connecting ??= admin.connect());
       await work();
     } catch (error) {
-      if (isThere(error)) return;
       throw sentenceFor(error, tried, right, settings.brokers);
     }
   }
@@ -239,12 +238,6 @@ function typesOf(error: unknown): readonly string[] {
     }),
   );
 }
-
-/** Another process has made what was to be made. */
-const isThere = (error: unknown): boolean => {
-  const types = typesOf(error);
-  return types.length > 0 && types.every((type) => type === 'TOPIC_ALREADY_EXISTS');
-};
 
 const isForbidden = (error: unknown): boolean =>
   typesOf(error).some((type) => type.endsWith('_AUTHORIZATION_FAILED'));

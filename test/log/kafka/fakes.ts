@@ -8,7 +8,10 @@ export const kafkaError = (type: string): Error =>
   Object.assign(new Error(type), { name: 'KafkaJSProtocolError', type });
 
 /** What becomes of the next commit: an error before the broker has heard it, or after it was carried out. */
-export type Mishap = { readonly when: 'before' | 'after'; readonly error: Error };
+export interface Mishap {
+  readonly when: 'before' | 'after';
+  readonly error: Error;
+}
 
 /** A consumer that hears from the test what the group says. */
 export interface FakeConsumer {
@@ -43,8 +46,8 @@ export function fakeCluster(timeouts: Partial<KafkaTimeouts> = {}) {
       if (epochs.get(id ?? '') !== epoch) throw kafkaError('INVALID_PRODUCER_EPOCH');
     };
     const made = {
-      connect: () => Promise.resolve(void open++),
-      disconnect: () => Promise.resolve(void open--),
+      connect: () => Promise.resolve(open++),
+      disconnect: () => Promise.resolve(open--),
       transaction: async () => {
         await Promise.resolve();
         if (epoch === 0) {
@@ -80,7 +83,8 @@ export function fakeCluster(timeouts: Partial<KafkaTimeouts> = {}) {
           }) => {
             await Promise.resolve();
             check();
-            moved = { partition: at.partition, position: Number(at.offset), metadata: at.metadata };
+            const { partition, offset, metadata } = at;
+            moved = { partition, known: true, position: Number(offset), metadata };
           },
           commit: async () => {
             await Promise.resolve();
@@ -154,7 +158,9 @@ export function fakeCluster(timeouts: Partial<KafkaTimeouts> = {}) {
     open: () => open,
     committed: (partition: number): Promise<Committed> => {
       events.push(`${partition} is asked for`);
-      return Promise.resolve(offsets.get(partition) ?? { partition, position: 0, metadata: '' });
+      return Promise.resolve(
+        offsets.get(partition) ?? { partition, known: false, position: 0, metadata: '' },
+      );
     },
     /** Another process takes the right, and moves the position where it is given. */
     takenBy(id: string, moved?: Committed) {

@@ -47,7 +47,7 @@ const moving = (position: number, ...outputs: readonly string[]): Transaction =>
 test('takes the right to publish, and only then asks where the group stands', async () => {
   const { cluster, owner } = await ownerOf();
   expect(cluster.events).toEqual([`${id} is taken`, '3 is asked for']);
-  expect(owner.committed).toEqual({ partition: 3, position: 0, metadata: '' });
+  expect(owner.committed).toEqual({ partition: 3, known: false, position: 0, metadata: '' });
 });
 
 test('publishes one transaction after the other', async () => {
@@ -96,7 +96,7 @@ test('one that was fenced off, and whose place nobody has moved, takes the right
 
 test('one that was fenced off by an owner who went on has lost the partition, and publishes nothing', async () => {
   const { cluster, owner } = await ownerOf();
-  cluster.takenBy(id, { partition: 3, position: 7, metadata: '' });
+  cluster.takenBy(id, { partition: 3, known: true, position: 7, metadata: '' });
   await expect(owner.commit(moving(1, 'a'))).rejects.toBeInstanceOf(PartitionLost);
   expect(cluster.published).toEqual([]);
 });

@@ -88,7 +88,7 @@ test('a rebalance that leaves a partition where it is does not touch it', async 
 test('one that was given up in between begins anew, from what was committed meanwhile', async () => {
   const { cluster, told, subscribing, consumer } = await subscriberOf({ partitions: [0] });
   const subscription = await subscribing;
-  cluster.takenBy('group-topic-0', { partition: 0, position: 9, metadata: '' });
+  cluster.takenBy('group-topic-0', { partition: 0, known: true, position: 9, metadata: '' });
   consumer().join([0], { memberId: 'me again' });
   await expect.poll(() => told).toContain('assigned 0 at 9');
   await subscription.close();
@@ -161,7 +161,7 @@ test('who is leaving takes nothing more, whatever the group still says', async (
 test('a partition that another owner has moved is lost, and begins anew if it is still ours', async () => {
   const { cluster, told, subscribing, consumer } = await subscriberOf({ partitions: [0] });
   const subscription = await subscribing;
-  cluster.takenBy('group-topic-0', { partition: 0, position: 9, metadata: '' });
+  cluster.takenBy('group-topic-0', { partition: 0, known: true, position: 9, metadata: '' });
   const committing = subscription.commit(0, { outputs: [], position: 1, metadata: '' });
   committing.catch(() => undefined);
   await expect
