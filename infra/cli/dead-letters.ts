@@ -4,6 +4,7 @@ import type { DeadLetter } from '../../schemas/records.ts';
 import { nameOnLog, type TopicInfo } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import { RunError, UsageError } from '../errors.ts';
+import { latestRow, rowIn } from '../codec/rows.ts';
 import type { RecordOrigin } from '../codec/serde.ts';
 import { resolveCluster } from '../config/cluster.ts';
 import type { HomeView } from '../home/home.ts';
@@ -24,7 +25,7 @@ import {
 import { indented, jsonLine, jsonText, print } from './output.ts';
 import { homeFlag, type PipelineFlags } from './flags.ts';
 import { configOf, openPipeline, withView, workLogger } from './pipeline.ts';
-import { decoded, decodedOrBytes, latestOf } from './view.ts';
+import { decodedOrBytes } from './view.ts';
 
 interface Flags extends PipelineFlags {
   readonly limit: number;
@@ -112,8 +113,9 @@ async function list(view: HomeView, flags: Flags): Promise<void> {
       more = (await countOf(view, topic)) - printed;
       break;
     }
+    const letter = await rowIn(view, topics.deadLetters, record);
+    if (!letter) continue;
     printed++;
-    const letter = await decoded(view, topics.deadLetters, record);
     const { timestamp } = record;
     await print(
       flags.json
@@ -206,7 +208,8 @@ async function retry(id: string | null, flags: Flags, command: Command): Promise
       again.length = 0;
     };
     for await (const record of scan(home.log, nameOnLog(home.pipeline, topics.deadLetters))) {
-      const letter = await decoded(home, topics.deadLetters, record);
+      const letter = await rowIn(home, topics.deadLetters, record);
+      if (!letter) continue;
       const topic = topicOf(letter.topic);
       if ((id !== null && letter.id !== id) || retried.has(letter.id) || !topic) continue;
       if (isCut(letter)) {
@@ -272,7 +275,8 @@ function headersOf({ id, headers }: DeadLetter): Readonly<Record<string, string>
 async function retriedIn(view: Pick<HomeView, 'log' | 'serde' | 'pipeline'>): Promise<Set<string>> {
   const sources = new Set<string>();
   for await (const record of scan(view.log, nameOnLog(view.pipeline, topics.deadLetters))) {
-    sources.add((await decoded(view, topics.deadLetters, record)).topic);
+    const letter = await rowIn(view, topics.deadLetters, record);
+    if (letter) sources.add(letter.topic);
   }
   const retried = new Set<string>();
   for (const source of sources) {
@@ -287,7 +291,7 @@ async function retriedIn(view: Pick<HomeView, 'log' | 'serde' | 'pipeline'>): Pr
 }
 
 async function letterOf(view: HomeView, id: string, flags: Flags): Promise<DeadLetter> {
-  const letter = await latestOf(view, topics.deadLetters, id);
+  const letter = await latestRow(view, topics.deadLetters, id);
   if (letter) return letter;
   throw new RunError(
     `there is no dead letter ${oneLine(id, 80)}: spar dead-letters list${homeFlag(flags)} lists them`,

@@ -5,6 +5,7 @@ import { fullId } from '../../processors/rules/ids.ts';
 import { nameOnLog } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import { RunError } from '../errors.ts';
+import { latestRow, rowIn } from '../codec/rows.ts';
 import type { HomeView } from '../home/home.ts';
 import { newestFirst } from '../log/scan.ts';
 import { iterationOf } from '../runtime/headers.ts';
@@ -24,7 +25,7 @@ import { counted, indented, jsonLine, print } from './output.ts';
 import { short } from './progress.ts';
 import { homeFlag, type PipelineFlags } from './flags.ts';
 import { withView } from './pipeline.ts';
-import { decoded, latestOf, outcomeOf, outcomeText, treeIds, votesText } from './view.ts';
+import { outcomeOf, outcomeText, treeIds, votesText } from './view.ts';
 
 interface Flags extends PipelineFlags {
   readonly iteration: string;
@@ -62,7 +63,7 @@ and what it cost, and the two sides as one text with the words that changed. Wit
           id === undefined
             ? await latestPair(view, iteration, flags)
             : await findPair(view, id, flags);
-        const verdicts = await latestOf(
+        const verdicts = await latestRow(
           view,
           topics.verdicts,
           fullId(pair.iteration, pair.instruction_id),
@@ -83,9 +84,9 @@ async function latestPair(
   flags: Flags,
 ): Promise<PreferencePair> {
   for await (const record of newestFirst(view.log, nameOnLog(view.pipeline, topics.pairs))) {
-    if (iteration === null || iterationOf(record) === iteration) {
-      return decoded(view, topics.pairs, record);
-    }
+    if (iteration !== null && iterationOf(record) !== iteration) continue;
+    const pair = await rowIn(view, topics.pairs, record);
+    if (pair) return pair;
   }
   throw new RunError(
     `there is no pair yet in ${flags.home}: see how far it is with spar status${homeFlag(flags)}`,
@@ -95,7 +96,7 @@ async function latestPair(
 async function findPair(view: HomeView, id: string, flags: Flags): Promise<PreferencePair> {
   const ids = treeIds(id, flags.iteration);
   for (const key of ids) {
-    const pair = await latestOf(view, topics.pairs, key);
+    const pair = await latestRow(view, topics.pairs, key);
     if (pair) return pair;
   }
   const outcome = await outcomeOf(view, ids);

@@ -2,6 +2,7 @@ import type { Iteration } from '../../schemas/records.ts';
 import { dataflow } from '../../topology/dataflow.ts';
 import { firstSteps, groupOf, nameOnLog } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
+import { rowIn } from '../codec/rows.ts';
 import type { HomeView } from '../home/home.ts';
 import type { GroupMember } from '../log/log.ts';
 import { scan } from '../log/scan.ts';
@@ -10,7 +11,6 @@ import { countsOf, type Counts } from '../run/summary.ts';
 import { createTallyReader, type Tally } from '../run/tally.ts';
 import { iterationOf } from '../runtime/headers.ts';
 import { Window } from '../runtime/window.ts';
-import { decoded } from './view.ts';
 
 /** How an iteration stands, from its topics, whether a run is going on or not. */
 export interface Standing {
@@ -74,8 +74,8 @@ export async function standingOf(view: HomeView, iteration: string): Promise<Sta
 export async function iterationsIn(view: HomeView): Promise<readonly Iteration[]> {
   const found = new Map<string, Iteration>();
   for await (const record of scan(view.log, nameOnLog(view.pipeline, topics.iterations))) {
-    const manifest = await decoded(view, topics.iterations, record);
-    found.set(manifest.id, manifest);
+    const manifest = await rowIn(view, topics.iterations, record);
+    if (manifest) found.set(manifest.id, manifest);
   }
   return [...found.values()];
 }
@@ -132,8 +132,8 @@ async function depthsOf(view: HomeView, iteration: string): Promise<Standing['de
   const depths: Record<number, number> = {};
   for await (const record of scan(view.log, nameOnLog(view.pipeline, topics.refinements))) {
     if (iterationOf(record) !== iteration) continue;
-    const { depth } = await decoded(view, topics.refinements, record);
-    depths[depth] = (depths[depth] ?? 0) + 1;
+    const refinement = await rowIn(view, topics.refinements, record);
+    if (refinement) depths[refinement.depth] = (depths[refinement.depth] ?? 0) + 1;
   }
   return depths;
 }

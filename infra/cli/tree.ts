@@ -6,6 +6,7 @@ import type { Negative, Outcome, Refinement, SearchNode } from '../../schemas/re
 import { nameOnLog } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import { RunError } from '../errors.ts';
+import { latestRow, rowIn } from '../codec/rows.ts';
 import type { HomeView } from '../home/home.ts';
 import { newestFirst } from '../log/scan.ts';
 import { findIteration, settingsIn } from '../run/iteration.ts';
@@ -24,7 +25,7 @@ import {
 import { counted, indented, jsonLine, print } from './output.ts';
 import { homeFlag, type PipelineFlags } from './flags.ts';
 import { withView } from './pipeline.ts';
-import { decoded, latestOf, outcomeOf, outcomeText, treeIds, votesText } from './view.ts';
+import { outcomeOf, outcomeText, treeIds, votesText } from './view.ts';
 
 interface Flags extends PipelineFlags {
   readonly iteration: string;
@@ -83,9 +84,9 @@ async function latestAccepted(
   flags: Flags,
 ): Promise<string> {
   for await (const record of newestFirst(view.log, nameOnLog(view.pipeline, topics.refinements))) {
-    if (iteration === null || iterationOf(record) === iteration) {
-      return (await decoded(view, topics.refinements, record)).id;
-    }
+    if (iteration !== null && iterationOf(record) !== iteration) continue;
+    const accepted = await rowIn(view, topics.refinements, record);
+    if (accepted) return accepted.id;
   }
   throw new RunError(
     `no tree has been accepted yet in ${flags.home}: name another one, which spar tap negatives${homeFlag(flags)} lists`,
@@ -107,12 +108,12 @@ async function findTree(view: HomeView, id: string, flags: Flags): Promise<Tree>
 }
 
 async function treeAt(view: HomeView, id: string): Promise<Tree> {
-  const refinement = await latestOf(view, topics.refinements, id);
+  const refinement = await latestRow(view, topics.refinements, id);
   return {
     id,
-    negative: await latestOf(view, topics.negatives, id),
+    negative: await latestRow(view, topics.negatives, id),
     refinement,
-    outcome: await latestOf(view, topics.outcomes, id),
+    outcome: await latestRow(view, topics.outcomes, id),
     children: await childrenIn(view, id),
   };
 }
@@ -129,7 +130,7 @@ async function childrenIn(view: HomeView, id: string): Promise<Tree['children']>
   for (let parent = parents.shift(); parent !== undefined; parent = parents.shift()) {
     const found: SearchNode[] = [];
     for (let child = 0; child < branch; child++) {
-      const node = await latestOf(view, topics.nodes, `${id}/${parent}.${child}`);
+      const node = await latestRow(view, topics.nodes, `${id}/${parent}.${child}`);
       if (node) found.push(node);
     }
     if (found.length === 0) continue;

@@ -2,21 +2,12 @@ import { PermanentError } from '../../processors/processor.ts';
 import { fullId, partsOf } from '../../processors/rules/ids.ts';
 import type { Count } from '../../processors/rules/vote.ts';
 import type { Outcome } from '../../schemas/records.ts';
-import { nameOnLog, type Topic, type TopicInfo } from '../../topology/topology.ts';
+import type { TopicInfo } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
+import { latestRow } from '../codec/rows.ts';
 import type { RecordOrigin } from '../codec/serde.ts';
 import type { HomeView } from '../home/home.ts';
-import type { LogRecord } from '../log/log.ts';
 import { oneLine } from '../text.ts';
-
-/** @throws PermanentError if the bytes are no such record */
-export const decoded = async <Row>(
-  { serde }: Pick<HomeView, 'serde'>,
-  topic: Topic<Row>,
-  record: LogRecord,
-): Promise<Row> =>
-  // The topic's schema and its record type are declared together, and a test proves that they agree.
-  (await serde.decode(topic.schema, record.value, record)) as Row;
 
 /** The record as it is read, or its bytes if it cannot be. */
 export async function decodedOrBytes(
@@ -31,16 +22,6 @@ export async function decodedOrBytes(
     if (error instanceof PermanentError) return { base64: bytes };
     throw error;
   }
-}
-
-/** The latest record of a key; null if there is none. */
-export async function latestOf<Row>(
-  view: HomeView,
-  topic: Topic<Row>,
-  key: string,
-): Promise<Row | null> {
-  const record = await view.log.latest(nameOnLog(view.pipeline, topic), key);
-  return record && decoded(view, topic, record);
 }
 
 /**
@@ -61,7 +42,7 @@ export async function outcomeOf(view: HomeView, ids: readonly string[]): Promise
   for (const id of ids) {
     const [iteration = '', instruction = ''] = partsOf(id);
     for (const key of [id, fullId(iteration, instruction)]) {
-      const outcome = await latestOf(view, topics.outcomes, key);
+      const outcome = await latestRow(view, topics.outcomes, key);
       if (outcome) return outcome;
     }
   }

@@ -3,11 +3,12 @@ import type { Instruction } from '../../schemas/records.ts';
 import { partitionOf } from '../../topology/partition.ts';
 import { nameOnLog } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
+import { rowIn } from '../codec/rows.ts';
 import type { Serde } from '../codec/serde.ts';
 import { ahead } from '../input/ahead.ts';
 import { contentDigest } from '../input/identity.ts';
 import type { InputItem } from '../input/read.ts';
-import type { Log, LogRecord } from '../log/log.ts';
+import type { Log } from '../log/log.ts';
 import { estimatedTokens } from '../model/gateway.ts';
 import { iterationOf } from '../runtime/headers.ts';
 import { oneLine } from '../text.ts';
@@ -163,7 +164,8 @@ async function knownAs(
     partition: partitionOf(instruction.id, log.partitions),
   });
   for (const record of records) {
-    const before = await readable(record, serde);
+    const before = await rowIn({ serde }, topics.instructions, record);
+    // What others wrote and nobody can read will be a dead letter, and keeps nothing out.
     if (!before) continue;
     if (contentDigest(before) !== contentDigest(instruction)) {
       return (
@@ -177,14 +179,4 @@ async function knownAs(
     if (of === iteration || of === null) return true;
   }
   return false;
-}
-
-/** Null if others wrote it and it is no instruction: it will be a dead letter. */
-async function readable(record: LogRecord, serde: Serde): Promise<Instruction | null> {
-  try {
-    return (await serde.decode(topics.instructions.schema, record.value, record)) as Instruction;
-  } catch (error) {
-    if (error instanceof PermanentError) return null;
-    throw error;
-  }
 }

@@ -1,9 +1,9 @@
-import { PermanentError } from '../../processors/processor.ts';
 import { fullId } from '../../processors/rules/ids.ts';
 import { addSpend, noSpend, spendOf } from '../../processors/rules/spend.ts';
-import type { Instruction, Outcome, Spend } from '../../schemas/records.ts';
+import type { Outcome, Spend } from '../../schemas/records.ts';
 import { nameOnLog } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
+import { rowIn } from '../codec/rows.ts';
 import type { Serde } from '../codec/serde.ts';
 import { openSeen } from '../input/seen.ts';
 import type { Log, LogRecord } from '../log/log.ts';
@@ -58,7 +58,8 @@ export function createTallyReader(
   };
 
   const count = async (record: LogRecord): Promise<void> => {
-    const outcome = (await serde.decode(topics.outcomes.schema, record.value)) as Outcome;
+    const outcome = await rowIn({ serde }, topics.outcomes, record);
+    if (!outcome) return;
     outcomes[outcome.outcome]++;
     spend = addSpend(spend, spendOf(outcome));
     // An instruction with k trees has ended when k outcomes are there: each is one k-th of it.
@@ -98,13 +99,7 @@ export function createTallyReader(
 
 /** Null for one that nobody can tell: it will have no outcome either. */
 async function idIn(record: LogRecord, serde: Serde): Promise<string | null> {
-  try {
-    const { schema } = topics.instructions;
-    return ((await serde.decode(schema, record.value, record)) as Instruction).id;
-  } catch (error) {
-    if (error instanceof PermanentError) return record.key;
-    throw error;
-  }
+  return (await rowIn({ serde }, topics.instructions, record))?.id ?? record.key;
 }
 
 /** What is left of a sum when one of its parts no longer counts. */
@@ -130,8 +125,11 @@ async function previousOf(
   const earlier = (await log.ofKey(record.topic, id)).filter(
     ({ offset }) => offset < record.offset,
   );
-  const last = earlier.at(-1);
-  return last ? ((await serde.decode(topics.outcomes.schema, last.value)) as Outcome) : null;
+  for (const one of earlier.toReversed()) {
+    const outcome = await rowIn({ serde }, topics.outcomes, one);
+    if (outcome) return outcome;
+  }
+  return null;
 }
 
 function follower(

@@ -1,8 +1,9 @@
 import { PermanentError, type Context, type Table } from '../../processors/processor.ts';
 import type { Settings } from '../../processors/settings.ts';
 import type { Iteration } from '../../schemas/records.ts';
-import { nameOnLog, type Step, type TopicInfo } from '../../topology/topology.ts';
+import type { Step, TopicInfo } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
+import { latestRow } from '../codec/rows.ts';
 import type { Serde } from '../codec/serde.ts';
 import type { Log, LogRecord } from '../log/log.ts';
 import type { Gateway } from '../model/gateway.ts';
@@ -133,27 +134,8 @@ function createTable(
   topic: TopicInfo,
   partition?: number,
 ): Table<unknown> {
-  const name = nameOnLog(pipeline, topic);
-  /** Null if it is no record of the topic: somebody else wrote it, and it is no row. */
-  const readable = async (row: LogRecord): Promise<unknown> => {
-    try {
-      return await serde.decode(topic.schema, row.value, row);
-    } catch (error) {
-      if (error instanceof PermanentError) return null;
-      throw error;
-    }
-  };
-  const find = async (key: string): Promise<unknown> => {
-    const latest = await log.latest(name, key, partition);
-    const row = latest && (await readable(latest));
-    if (latest === null || row !== null) return row;
-    const all = await log.ofKey(name, key, partition === undefined ? {} : { partition });
-    for (const earlier of all.toReversed()) {
-      const found = await readable(earlier);
-      if (found !== null) return found;
-    }
-    return null;
-  };
+  const find = (key: string): Promise<unknown> =>
+    latestRow({ log, pipeline, serde }, topic, key, partition);
   return {
     find,
     async wait(key, signal) {

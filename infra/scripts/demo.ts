@@ -12,7 +12,7 @@ import { main } from '../cli/main.ts';
 import { indented, print } from '../cli/output.ts';
 import { viewHome } from '../home/home.ts';
 import { systemTime } from '../time.ts';
-import { decoded } from '../cli/view.ts';
+import { rowIn } from '../codec/rows.ts';
 import { newestFirst } from '../log/scan.ts';
 import { startSimulator } from '../simulator/server.ts';
 import type { SimulatorSettings } from '../simulator/settings.ts';
@@ -97,7 +97,8 @@ async function spar(args: readonly string[]): Promise<void> {
 async function instructive(): Promise<PreferencePair | null> {
   const view = await viewHome({ folder: home, pipeline, time: systemTime });
   const records = newestFirst(view.log, nameOnLog(pipeline, topics.pairs));
-  const pairs = await Array.fromAsync(records, (record) => decoded(view, topics.pairs, record));
+  const rows = await Array.fromAsync(records, (record) => rowIn(view, topics.pairs, record));
+  const pairs = rows.filter((row) => row !== null);
   await view.close();
   const [first] = pairs.toSorted(
     (one, other) =>

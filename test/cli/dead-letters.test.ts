@@ -4,6 +4,7 @@ import type { LogRecord } from '../../infra/log/log.ts';
 import { topics } from '../../topology/topics.ts';
 import {
   deadLetter,
+  finishStages,
   folder,
   home,
   instruction,
@@ -199,9 +200,11 @@ test('retry --all: each once, however often it is given; then the list says so',
   const { at, run } = await inHome(async (made) => {
     const written = await home(made);
     for (let index = 0; index < 40; index++) {
-      const letter = { ...deadLetter(written, `b${index}`), id: `instructions/0/${100 + index}` };
+      const letter = { ...deadLetter(written, `b${index}`), id: `instructions/0/${4 + index}` };
+      await put(written, topics.instructions, instruction(`b${index}`));
       await put(written, topics.deadLetters, letter);
     }
+    await finishStages(written);
     await written.close();
   });
   expect((await run('retry', '--all')).out).toMatch(/^41 records are back in the stream/);
@@ -214,11 +217,11 @@ test('retry --all: each once, however often it is given; then the list says so',
     code: 1,
     err: 'spar: instructions/0/3 was retried already: if it failed again, it left another dead letter\n',
   });
-  expect(await instructionsIn(at)).toHaveLength(4 + 41);
+  expect(await instructionsIn(at)).toHaveLength(44 + 41);
   expect((await run('list')).out).toContain('context  yak  retried\n');
   const status = await spar('status', '--home', at);
   // What is retried had been admitted before: it is no new instruction.
-  expect(status.out).toContain('instructions  4 of 4 ended\n');
+  expect(status.out).toContain('instructions  4 of 44 ended\n');
   expect(status.out).toContain('waiting       41 for sample\n');
   expect(status.out).toContain('not finished');
 });

@@ -226,6 +226,12 @@ describe('what is no record', () => {
       ...{ id: junk.place, topic: 'search.expand', key: junk.key },
       value: { base64: junk.value.toString('base64') },
     });
+    // Nor do those stumble who only look.
+    const tapped = (await spar('tap', 'search.expand', ...pipeline.flags)).out.trim().split('\n');
+    expect(tapped.map((line) => JSON.parse(line) as object)).toContainEqual(
+      expect.objectContaining({ key: junk.key, value: { base64: junk.value.toString('base64') } }),
+    );
+    expect(await spar('status', ...pipeline.flags)).toMatchObject({ err: '' });
     const retry = (...which: readonly string[]) =>
       spar('dead-letters', 'retry', ...which, ...pipeline.flags);
     expect(await retry(junk.place)).toMatchObject({
