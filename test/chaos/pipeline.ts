@@ -2,13 +2,15 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Kafka, logLevel } from 'kafkajs';
 import { onTestFinished } from 'vitest';
 import { startBroker, type Broker } from '../../infra/cluster/broker.ts';
 import { startRegistry } from '../../infra/cluster/registry.ts';
 import { openConfluentRegistry } from '../../infra/codec/confluent-registry.ts';
-import { createSerde } from '../../infra/codec/serde.ts';
-import { nameOnLog } from '../../topology/topology.ts';
+import { openTopicAdmin } from '../../infra/log/kafka/topics.ts';
+import { kafkaDefaults } from '../../infra/log/kafka/settings.ts';
+import { silentLogger } from '../../infra/logger.ts';
+import { systemTime } from '../../infra/time.ts';
+import { applyTopics } from '../../infra/topics/topics.ts';
 import { topics } from '../../topology/topics.ts';
 import { spar, startSimulator, type Process } from './processes.ts';
 
@@ -51,10 +53,7 @@ export async function startPipeline(options: PipelineOptions): Promise<Pipeline>
   onTestFinished(async () => {
     await Promise.all([broker.stop(), registry.stop()]);
   });
-  await createTopics(broker.brokers, options.partitions);
-  const schemas = await openConfluentRegistry({ url: registry.url });
-  await createSerde(schemas, name).prepare(Object.values(topics));
-  schemas.close();
+  await makeTopics(broker.brokers, registry.url, options.partitions);
   const { url } = await startSimulator([
     ...['--latency', String(options.latencyMs), '--decode', String(options.decodeMs)],
     ...['--fail-rate', '0.5', '--refine-rate', '0.5', '--seed', String(options.seed)],
@@ -124,19 +123,21 @@ const configOf = (
   log_level: process.env['CHAOS_LOG'] ?? 'info',
 });
 
-async function createTopics(brokers: string, partitions: number): Promise<void> {
-  const admin = new Kafka({ brokers: [brokers], logLevel: logLevel.NOTHING }).admin();
-  await admin.connect();
+async function makeTopics(brokers: string, url: string, partitions: number): Promise<void> {
+  const registry = await openConfluentRegistry({ url });
+  const settings = { ...kafkaDefaults, brokers: [brokers] };
+  const admin = openTopicAdmin({ settings, time: systemTime, logger: silentLogger });
   try {
-    await admin.createTopics({
-      waitForLeaders: true,
-      topics: Object.values(topics).map((topic) => ({
-        topic: nameOnLog(name, topic),
-        numPartitions: partitions,
-        configEntries: [{ name: 'max.message.bytes', value: String(topic.maxBytes ?? 1_048_588) }],
-      })),
+    await applyTopics({
+      topics: Object.values(topics),
+      asked: { pipeline: name, partitions, replication: 1, compression: settings.compression },
+      admin,
+      registry,
+      time: systemTime,
+      report: () => Promise.resolve(),
     });
   } finally {
-    await admin.disconnect();
+    await admin.close();
+    registry.close();
   }
 }
