@@ -1,5 +1,6 @@
 import kafkajs, { type Assigner, type Consumer, type PartitionAssigner } from 'kafkajs';
 import type { Logger } from '../../logger.ts';
+import { unlessAborted } from '../../signals.ts';
 import { messageOf, oneLine } from '../../text.ts';
 import type { Time } from '../../time.ts';
 import { assign } from './assignor.ts';
@@ -29,6 +30,8 @@ export interface MembershipOptions {
   /** The group has not heard us for so long that it may have given us up; what it says next will tell. */
   readonly lapsed: () => void;
   readonly failed: (error: Error) => void;
+  /** Aborted when nobody wants to join any more; it ends the joining, and not a membership. */
+  readonly signal: AbortSignal;
 }
 
 export interface Assignment {
@@ -152,8 +155,20 @@ export async function joinGroup(options: MembershipOptions): Promise<Membership>
     }
   }
 
-  await start();
-  await joined.promise;
+  async function leave(): Promise<void> {
+    leaving.abort(new Error('the group is left'));
+    await consumer?.disconnect().catch((error: unknown) => {
+      logger.debug({ group, message: oneLine(messageOf(error), 300) }, 'leave.failed');
+    });
+  }
+
+  try {
+    const joining = start().then(() => joined.promise);
+    await unlessAborted(joining, options.signal);
+  } catch (error) {
+    await leave();
+    throw error;
+  }
   watch().catch((error: unknown) => {
     if (!leaving.signal.aborted) fail(error);
   });
@@ -170,12 +185,7 @@ export async function joinGroup(options: MembershipOptions): Promise<Membership>
         signal.removeEventListener('abort', abort);
       }
     },
-    async leave() {
-      leaving.abort(new Error('the group is left'));
-      await consumer?.disconnect().catch((error: unknown) => {
-        logger.debug({ group, message: oneLine(messageOf(error), 300) }, 'leave.failed');
-      });
-    },
+    leave,
   };
 }
 

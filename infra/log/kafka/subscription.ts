@@ -1,4 +1,5 @@
 import type { Logger } from '../../logger.ts';
+import { unlessAborted } from '../../signals.ts';
 import { messageOf, oneLine } from '../../text.ts';
 import type { Time } from '../../time.ts';
 import {
@@ -47,6 +48,8 @@ export interface SubscriptionOptions {
   readonly committed: (partition: number) => Promise<Committed>;
   readonly handover: Handover;
   readonly closed: () => void;
+  /** Aborted when the log is closed: whoever is still joining then gives up. */
+  readonly signal: AbortSignal;
 }
 
 /** Commit metadata that a broker takes, bytes. */
@@ -118,6 +121,7 @@ export async function subscribe(options: SubscriptionOptions): Promise<KafkaSubs
       background(work.then(() => first.resolve(undefined)));
     },
     lapsed,
+    signal: options.signal,
   });
 
   /** Whoever has them by now is not disturbed; whatever is still ours begins anew, once the group has said so. */
@@ -216,7 +220,12 @@ export async function subscribe(options: SubscriptionOptions): Promise<KafkaSubs
     for (const end of ended) if (end.status === 'rejected') throw end.reason;
   }
 
-  await first.promise;
+  try {
+    await unlessAborted(first.promise, options.signal);
+  } catch (error) {
+    await leave();
+    throw error;
+  }
   return {
     pause: (partition) => {
       const epoch = epochs.get(partition);

@@ -8,7 +8,7 @@ import { fakeCluster, kafkaError } from './fakes.ts';
 const never = new AbortController().signal;
 const timeouts = { sessionMs: 10_000, heartbeatMs: 1000 };
 
-async function member() {
+async function member(signal = never) {
   const cluster = fakeCluster(timeouts);
   const time = manualTime();
   const assigned: { partitions: readonly number[]; how: Assignment }[] = [];
@@ -24,7 +24,9 @@ async function member() {
     assigned: (partitions, how) => assigned.push({ partitions, how }),
     lapsed,
     failed,
+    signal,
   });
+  joining.catch(() => undefined);
   await expect.poll(() => cluster.consumers.length).toBe(1);
   const consumer = () => cluster.consumers.at(-1)!;
   return { cluster, time, assigned, lapsed, failed, joining, consumer };
@@ -84,6 +86,15 @@ test('when kafkajs gives up, another one joins after a while, and its part is ne
   expect(assigned.at(-1)).toMatchObject({ partitions: [0], how: { anew: true } });
   await membership.leave();
   expect(consumer().disconnected).toBe(true);
+});
+
+test('one that nobody wants to join any more leaves', async () => {
+  const wanted = new AbortController();
+  const { joining, consumer, failed } = await member(wanted.signal);
+  wanted.abort(new Error('the log is closed'));
+  await expect(joining).rejects.toThrow('the log is closed');
+  expect(consumer().disconnected).toBe(true);
+  expect(failed).not.toHaveBeenCalled();
 });
 
 test('one that may not join says so once, in a sentence', async () => {

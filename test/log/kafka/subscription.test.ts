@@ -15,6 +15,7 @@ async function subscriberOf(
     /** What the group gives it at first; null leaves it waiting. */
     readonly partitions?: readonly number[] | null;
     readonly timeouts?: Parameters<typeof fakeCluster>[0];
+    readonly signal?: AbortSignal;
   } = {},
 ) {
   const cluster = fakeCluster(change.timeouts);
@@ -55,6 +56,7 @@ async function subscriberOf(
     committed: (partition) => cluster.committed(partition),
     handover: change.handover ?? (() => Promise.resolve(false)),
     closed: () => told.push('closed'),
+    signal: change.signal ?? new AbortController().signal,
   });
   subscribing.catch(() => undefined);
   await expect.poll(() => cluster.consumers.length).toBe(1);
@@ -156,6 +158,24 @@ test('who is leaving takes nothing more, whatever the group still says', async (
   await closing;
   expect(told.filter((line) => line.startsWith('assigned'))).toEqual(['assigned 0 at 0']);
   expect(cluster.open()).toBe(0);
+});
+
+test.each([
+  ['before the group has given it anything', null],
+  ['while it takes what the group gave it', [0, 1]],
+])('who joins a log that is being closed gives up, %s', async (_name, partitions) => {
+  const closing = new AbortController();
+  const { cluster, following, subscribing, consumer } = await subscriberOf({
+    partitions,
+    signal: closing.signal,
+    handover: (_place, signal) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason as Error));
+      }),
+  });
+  closing.abort(new Error('the log is closed'));
+  await expect(subscribing).rejects.toThrow('the log is closed');
+  expect([consumer().disconnected, cluster.open(), following.size]).toEqual([true, 0, 0]);
 });
 
 test('a partition that another owner has moved is lost, and begins anew if it is still ours', async () => {
