@@ -63,15 +63,14 @@ export async function joinGroup(options: MembershipOptions): Promise<Membership>
   let alone = false;
   let restarts = 0;
   let waiting: { answers: number; readonly resolve: () => void }[] = [];
-  /** When an answer last came, and when we were certainly a member: its request was sent after the answer before. */
+  const { sessionMs, heartbeatMs, rebalanceMs } = client.settings.timeouts;
+  /** Until when the group keeps us without a word from us, as far as we know. */
+  let keptUntilMs = Infinity;
   let answeredMs = time.monotonic();
-  let memberMs = Infinity;
-  const heard = () => {
-    memberMs = answeredMs;
-    answeredMs = time.monotonic();
-  };
   const confirm = () => {
-    heard();
+    // We were a member when the request was sent, which was after the answer before.
+    keptUntilMs = answeredMs + sessionMs;
+    answeredMs = time.monotonic();
     const all = waiting;
     waiting = [];
     for (const one of all) {
@@ -106,7 +105,7 @@ export async function joinGroup(options: MembershipOptions): Promise<Membership>
       memberId = payload.memberId;
       restarts = 0;
       answeredMs = time.monotonic();
-      memberMs = answeredMs;
+      keptUntilMs = answeredMs + sessionMs;
       logger.debug({ group, partitions, anew }, 'group.joined');
       options.assigned(partitions, { anew, alone: alone && payload.isLeader });
       joined.resolve(undefined);
@@ -114,7 +113,7 @@ export async function joinGroup(options: MembershipOptions): Promise<Membership>
     made.on(made.events.HEARTBEAT, confirm);
     // The group waits for its members to join again, and takes its time; until then it keeps them.
     made.on(made.events.REBALANCING, () => {
-      memberMs = Infinity;
+      keptUntilMs = time.monotonic() + Math.max(sessionMs, rebalanceMs);
     });
     made.on(made.events.CRASH, ({ payload: { error } }) => {
       if (consumer === made && !leaving.signal.aborted) void restart(error);
@@ -143,12 +142,11 @@ export async function joinGroup(options: MembershipOptions): Promise<Membership>
   }
 
   async function watch(): Promise<void> {
-    const { sessionMs, heartbeatMs } = client.settings.timeouts;
     for (;;) {
       await time.sleep(heartbeatMs, leaving.signal);
-      if (time.monotonic() - memberMs <= sessionMs) continue;
+      if (time.monotonic() <= keptUntilMs) continue;
       // Said once: what is answered from now on begins it anew.
-      memberMs = Infinity;
+      keptUntilMs = Infinity;
       answeredMs = time.monotonic();
       logger.info({ group }, 'member.lapsed');
       options.lapsed();

@@ -126,7 +126,10 @@ export async function subscribe(options: SubscriptionOptions): Promise<KafkaSubs
 
   /** Whoever has them by now is not disturbed; whatever is still ours begins anew, once the group has said so. */
   function lapsed(): void {
-    for (const partition of epochs.keys()) background(release(partition).then(() => undefined));
+    for (const epoch of epochs.values()) {
+      desired.delete(epoch.partition);
+      background(lose(epoch).then(() => reconsider(epoch.partition)));
+    }
   }
 
   async function gain(partition: number, alone: boolean): Promise<void> {

@@ -6,7 +6,7 @@ import { manualTime } from '../../support/time.ts';
 import { fakeCluster, kafkaError } from './fakes.ts';
 
 const never = new AbortController().signal;
-const timeouts = { sessionMs: 10_000, heartbeatMs: 1000 };
+const timeouts = { sessionMs: 10_000, heartbeatMs: 1000, rebalanceMs: 20_000 };
 
 async function member(signal = never) {
   const cluster = fakeCluster(timeouts);
@@ -157,9 +157,20 @@ test('while the group waits for its members to join again, it gives none of them
   consumer().join([0]);
   await joining;
   consumer().rebalance();
-  await time.advance(60_000);
+  await time.advance(20_000);
   expect(lapsed).not.toHaveBeenCalled();
   consumer().join([0]);
-  await time.advance(60_000);
+  await time.advance(10_000);
+  expect(lapsed).not.toHaveBeenCalled();
+  await time.advance(1000);
+  expect(lapsed).toHaveBeenCalledTimes(1);
+});
+
+test('but no longer than a rebalance may take: whoever was stopped meanwhile was given up', async () => {
+  const { time, joining, consumer, lapsed } = await member();
+  consumer().join([0]);
+  await joining;
+  consumer().rebalance();
+  await time.advance(21_000);
   expect(lapsed).toHaveBeenCalledTimes(1);
 });

@@ -145,6 +145,30 @@ test('after a silence that is longer than a session all is given up, and what is
   await subscription.close();
 });
 
+test("a partition that is just being taken is given up, too: it may be somebody else's by now", async () => {
+  const handing: PromiseWithResolvers<boolean>[] = [];
+  const { cluster, told, subscribing, consumer } = await subscriberOf({
+    partitions: [0],
+    timeouts: { sessionMs: 50, heartbeatMs: 10 },
+    handover: () => {
+      const asked = Promise.withResolvers<boolean>();
+      handing.push(asked);
+      return asked.promise;
+    },
+  });
+  // It is asked for, and then comes a long silence, such as that of a process that is stopped.
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  handing[0]?.resolve(true);
+  const subscription = await subscribing;
+  expect(cluster.events).toEqual([]);
+  consumer().heartbeat();
+  consumer().heartbeat();
+  await expect.poll(() => handing.length).toBe(2);
+  handing[1]?.resolve(true);
+  await expect.poll(() => told).toEqual(['assigned 0 at 0']);
+  await subscription.close();
+});
+
 test('who is leaving takes nothing more, whatever the group still says', async () => {
   const finished = Promise.withResolvers<undefined>();
   const { cluster, told, subscribing, consumer } = await subscriberOf({
