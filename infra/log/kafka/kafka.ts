@@ -196,6 +196,7 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
           return found ?? { partition, position: 0, metadata: '' };
         },
         handover: options.handover ?? (() => Promise.resolve(false)),
+        expel: (memberId) => reader.expel(group, memberId),
         closed: () => open.delete(name),
         signal: closing.signal,
       });

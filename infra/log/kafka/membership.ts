@@ -30,6 +30,8 @@ export interface MembershipOptions {
   /** The group has not heard us for so long that it may have given us up; what it says next will tell. */
   readonly lapsed: () => void;
   readonly failed: (error: Error) => void;
+  /** Takes a member of ours that will not come back out of the group. */
+  readonly expel: (memberId: string) => Promise<void>;
   /** Aborted when nobody wants to join any more; it ends the joining, and not a membership. */
   readonly signal: AbortSignal;
 }
@@ -52,7 +54,8 @@ const delayMsMax = 30_000;
  * - **member**: heartbeats are answered; a rebalance ends with another assignment;
  * - **lapsed**: they were not for longer than a session, as when the process was stopped or the brokers were away;
  *   until one is, nobody knows whose the partitions are;
- * - **restarting**: kafkajs gave up, as when the brokers were away for long; a new consumer joins after a while.
+ * - **restarting**: kafkajs gave up, as when the brokers were away for long; a new consumer joins after a while. It is
+ *   another member to the group, which would wait a session long for the old one if nobody took that out.
  */
 export async function joinGroup(options: MembershipOptions): Promise<Membership> {
   const { client, group, topic, time, logger } = options;
@@ -60,6 +63,8 @@ export async function joinGroup(options: MembershipOptions): Promise<Membership>
   const joined = Promise.withResolvers<undefined>();
   let consumer: Consumer | null = null;
   let memberId: string | null = null;
+  /** Our name as long as the group may wait for us under it. */
+  let known: string | null = null;
   let alone = false;
   let restarts = 0;
   let waiting: { answers: number; readonly resolve: () => void }[] = [];
@@ -103,6 +108,7 @@ export async function joinGroup(options: MembershipOptions): Promise<Membership>
       if (partitions.length > 0) made.pause([{ topic, partitions }]);
       const anew = memberId !== null && memberId !== payload.memberId;
       memberId = payload.memberId;
+      known = memberId;
       restarts = 0;
       answeredMs = time.monotonic();
       keptUntilMs = answeredMs + sessionMs;
@@ -138,7 +144,24 @@ export async function joinGroup(options: MembershipOptions): Promise<Membership>
     const old = consumer;
     consumer = null;
     await old?.disconnect().catch(() => undefined);
-    await time.sleep(delayMs, leaving.signal).then(start, () => undefined);
+    try {
+      await time.sleep(delayMs, leaving.signal);
+      await leaveBehind();
+    } catch {
+      return;
+    }
+    await start();
+  }
+
+  async function leaveBehind(): Promise<void> {
+    if (known === null) return;
+    try {
+      await unlessAborted(options.expel(known), leaving.signal);
+      known = null;
+    } catch (cause) {
+      leaving.signal.throwIfAborted();
+      logger.debug({ group, message: oneLine(messageOf(cause), 300) }, 'expel.failed');
+    }
   }
 
   async function watch(): Promise<void> {

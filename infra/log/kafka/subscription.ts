@@ -47,6 +47,8 @@ export interface SubscriptionOptions {
   readonly checked: (records: readonly NewRecord[]) => void;
   readonly committed: (partition: number) => Promise<Committed>;
   readonly handover: Handover;
+  /** Takes a member of the group out of it that will not come back. */
+  readonly expel: (memberId: string) => Promise<void>;
   readonly closed: () => void;
   /** Aborted when the log is closed: whoever is still joining then gives up. */
   readonly signal: AbortSignal;
@@ -121,6 +123,7 @@ export async function subscribe(options: SubscriptionOptions): Promise<KafkaSubs
       background(work.then(() => first.resolve(undefined)));
     },
     lapsed,
+    expel: options.expel,
     signal: options.signal,
   });
 

@@ -55,6 +55,7 @@ async function subscriberOf(
     checked: () => undefined,
     committed: (partition) => cluster.committed(partition),
     handover: change.handover ?? (() => Promise.resolve(false)),
+    expel: () => Promise.resolve(),
     closed: () => told.push('closed'),
     signal: change.signal ?? new AbortController().signal,
   });
@@ -146,26 +147,23 @@ test('after a silence that is longer than a session all is given up, and what is
 });
 
 test("a partition that is just being taken is given up, too: it may be somebody else's by now", async () => {
-  const handing: PromiseWithResolvers<boolean>[] = [];
+  const first = Promise.withResolvers<boolean>();
+  const handover = vi.fn<Handover>(() => Promise.resolve(true));
+  handover.mockImplementationOnce(() => first.promise);
   const { cluster, told, subscribing, consumer } = await subscriberOf({
     partitions: [0],
-    timeouts: { sessionMs: 50, heartbeatMs: 10 },
-    handover: () => {
-      const asked = Promise.withResolvers<boolean>();
-      handing.push(asked);
-      return asked.promise;
-    },
+    timeouts: { sessionMs: 200, heartbeatMs: 10 },
+    handover,
   });
   // It is asked for, and then comes a long silence, such as that of a process that is stopped.
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  handing[0]?.resolve(true);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  first.resolve(true);
   const subscription = await subscribing;
   expect(cluster.events).toEqual([]);
   consumer().heartbeat();
   consumer().heartbeat();
-  await expect.poll(() => handing.length).toBe(2);
-  handing[1]?.resolve(true);
   await expect.poll(() => told).toEqual(['assigned 0 at 0']);
+  expect(handover).toHaveBeenCalledTimes(2);
   await subscription.close();
 });
 
