@@ -2,11 +2,12 @@ import type { Settings } from '../../processors/settings.ts';
 import { dataflow } from '../../topology/dataflow.ts';
 import { firstSteps } from '../../topology/topology.ts';
 import type { Config } from '../config/schema.ts';
-import { UsageError } from '../errors.ts';
+import { Unavailable, UsageError } from '../errors.ts';
 import type { Home } from '../home/home.ts';
 import type { Logger } from '../logger.ts';
 import type { Gateway } from '../model/gateway.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import { oneLine } from '../text.ts';
 import type { Time } from '../time.ts';
 import { createEngine } from './engine.ts';
 import { isOpen, openIteration } from './iteration.ts';
@@ -74,7 +75,8 @@ export async function work(options: WorkerOptions): Promise<void> {
     ...options,
     iteration: samples ? settings.iteration : null,
     answered: async () => {
-      if (!wasOpen) await openIteration(log, serde, pipeline, settings, time);
+      if (wasOpen) return;
+      await whenThere(() => openIteration(log, serde, pipeline, settings, time), options);
     },
   });
   const { lanes, ledger, runtime, gateway } = engine;
@@ -117,5 +119,23 @@ export async function work(options: WorkerOptions): Promise<void> {
     over.abort(new Error('the worker is over'));
     await engine.stop(inGoodOrder);
     await reporter;
+  }
+}
+
+/** Whoever begins while the log is away waits for it, as all who work do. */
+async function whenThere(
+  work: () => Promise<void>,
+  { config, time, stop, logger }: WorkerOptions,
+): Promise<void> {
+  const deadline = time.monotonic() + config.limits.down_ms;
+  for (;;) {
+    try {
+      await work();
+      return;
+    } catch (error) {
+      if (!(error instanceof Unavailable) || time.monotonic() >= deadline) throw error;
+      logger.info({ message: oneLine(error.message, 300) }, 'worker.waiting');
+      await time.sleep(config.retries.max_delay_ms / 8, stop);
+    }
   }
 }

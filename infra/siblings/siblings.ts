@@ -137,7 +137,13 @@ export async function openSiblings(options: SiblingsOptions): Promise<Siblings> 
         .filter((name) => name.startsWith(prefix) && name.endsWith('.sock'))
         .map((name) => join(folder, name))
         .filter((path) => path !== own);
+      const sinceMs = time.monotonic();
       const answers = await Promise.all(paths.map((path) => ask(path, place)));
+      const waitedMs = Math.round(time.monotonic() - sinceMs);
+      logger.debug(
+        { ...place, slot, released: answers.includes(true), waitedMs, draws: awaited.size },
+        'siblings.asked',
+      );
       signal.throwIfAborted();
       return answers.includes(true);
     },

@@ -18,10 +18,9 @@ export function assign(
   const least = Math.floor(partitions.length / sorted.length);
   let extras = partitions.length % sorted.length;
   const kept = new Map<string, number[]>();
-  // Those that hold the most keep the one more that some may have: so nothing moves that need not.
-  const byHeld = [...sorted].sort((one, other) => other.held.length - one.held.length);
-  for (const { id, held } of byHeld) {
+  for (const { id, held } of sorted) {
     const theirs = [...new Set(held)].sort(ascending).filter((partition) => free.has(partition));
+    // The one more that some may have goes to those that hold it: so nothing moves that need not.
     const most = least + (extras > 0 && theirs.length > least ? 1 : 0);
     if (most > least) extras--;
     const mine = theirs.slice(0, most);

@@ -54,6 +54,7 @@ export interface Cluster {
     topic: string,
   ): readonly { readonly partitionId: number; readonly leader: number }[];
   findBroker(broker: { readonly nodeId: number }): Promise<Broker>;
+  findGroupCoordinator(group: { readonly groupId: string }): Promise<Broker>;
   removeBroker(broker: { readonly host: string; readonly port: number }): void;
   fetchTopicsOffset(
     topics: readonly {
@@ -98,6 +99,7 @@ export interface Broker {
       }[];
     }[];
   }>;
+  leaveGroup(member: { readonly groupId: string; readonly memberId: string }): Promise<unknown>;
   fetch(request: {
     readonly maxWaitTime: number;
     readonly minBytes: number;

@@ -74,6 +74,8 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
   const admin = client.admin();
   let connecting: Promise<void> | null = null;
   const open = new Map<string, KafkaSubscription>();
+  /** Those who are still joining a group. */
+  const joining = new Set<Promise<KafkaSubscription>>();
   const tables = new Map<string, KeyTable>();
   const closing = new AbortController();
 
@@ -209,7 +211,8 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
       checked([{ topic, partition: 0 }]);
       const name = `${group} on ${topic}`;
       if (open.has(name)) throw new Error(`${name} is already subscribed in this process`);
-      const subscription = await subscribe({
+      closing.signal.throwIfAborted();
+      const subscribing = subscribe({
         client,
         poller,
         group,
@@ -224,10 +227,18 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
           return found ?? { partition, known: false, position: 0, metadata: '' };
         },
         handover: options.handover ?? (() => Promise.resolve(false)),
+        expel: (memberId) => reader.expel(group, memberId),
         closed: () => open.delete(name),
+        signal: closing.signal,
       });
-      open.set(name, subscription);
-      return subscription;
+      joining.add(subscribing);
+      try {
+        const subscription = await subscribing;
+        open.set(name, subscription);
+        return subscription;
+      } finally {
+        joining.delete(subscribing);
+      }
     },
 
     release: async ({ group, topic, partition }) =>
@@ -267,6 +278,7 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
 
     async close() {
       closing.abort(new Error('the log is closed'));
+      await Promise.allSettled(joining);
       const ended = await Promise.allSettled([...open.values()].map((one) => one.close()));
       await appender.close();
       await poller.close();

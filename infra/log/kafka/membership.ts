@@ -1,5 +1,6 @@
 import kafkajs, { type Assigner, type Consumer, type PartitionAssigner } from 'kafkajs';
 import type { Logger } from '../../logger.ts';
+import { unlessAborted } from '../../signals.ts';
 import { messageOf, oneLine } from '../../text.ts';
 import type { Time } from '../../time.ts';
 import { assign } from './assignor.ts';
@@ -29,6 +30,10 @@ export interface MembershipOptions {
   /** The group has not heard us for so long that it may have given us up; what it says next will tell. */
   readonly lapsed: () => void;
   readonly failed: (error: Error) => void;
+  /** Takes a member of ours that will not come back out of the group. */
+  readonly expel: (memberId: string) => Promise<void>;
+  /** Aborted when nobody wants to join any more; it ends the joining, and not a membership. */
+  readonly signal: AbortSignal;
 }
 
 export interface Assignment {
@@ -49,7 +54,8 @@ const delayMsMax = 30_000;
  * - **member**: heartbeats are answered; a rebalance ends with another assignment;
  * - **lapsed**: they were not for longer than a session, as when the process was stopped or the brokers were away;
  *   until one is, nobody knows whose the partitions are;
- * - **restarting**: kafkajs gave up, as when the brokers were away for long; a new consumer joins after a while.
+ * - **restarting**: kafkajs gave up, as when the brokers were away for long; a new consumer joins after a while. It is
+ *   another member to the group, which would wait a session long for the old one if nobody took that out.
  */
 export async function joinGroup(options: MembershipOptions): Promise<Membership> {
   const { client, group, topic, time, logger } = options;
@@ -57,18 +63,19 @@ export async function joinGroup(options: MembershipOptions): Promise<Membership>
   const joined = Promise.withResolvers<undefined>();
   let consumer: Consumer | null = null;
   let memberId: string | null = null;
+  /** Our name as long as the group may wait for us under it. */
+  let known: string | null = null;
   let alone = false;
   let restarts = 0;
   let waiting: { answers: number; readonly resolve: () => void }[] = [];
-  /** When an answer last came, and when we were certainly a member: its request was sent after the answer before. */
+  const { sessionMs, heartbeatMs, rebalanceMs } = client.settings.timeouts;
+  /** Until when the group keeps us without a word from us, as far as we know. */
+  let keptUntilMs = Infinity;
   let answeredMs = time.monotonic();
-  let memberMs = Infinity;
-  const heard = () => {
-    memberMs = answeredMs;
-    answeredMs = time.monotonic();
-  };
   const confirm = () => {
-    heard();
+    // We were a member when the request was sent, which was after the answer before.
+    keptUntilMs = answeredMs + sessionMs;
+    answeredMs = time.monotonic();
     const all = waiting;
     waiting = [];
     for (const one of all) {
@@ -101,9 +108,10 @@ export async function joinGroup(options: MembershipOptions): Promise<Membership>
       if (partitions.length > 0) made.pause([{ topic, partitions }]);
       const anew = memberId !== null && memberId !== payload.memberId;
       memberId = payload.memberId;
+      known = memberId;
       restarts = 0;
       answeredMs = time.monotonic();
-      memberMs = answeredMs;
+      keptUntilMs = answeredMs + sessionMs;
       logger.debug({ group, partitions, anew }, 'group.joined');
       options.assigned(partitions, { anew, alone: alone && payload.isLeader });
       joined.resolve(undefined);
@@ -111,7 +119,7 @@ export async function joinGroup(options: MembershipOptions): Promise<Membership>
     made.on(made.events.HEARTBEAT, confirm);
     // The group waits for its members to join again, and takes its time; until then it keeps them.
     made.on(made.events.REBALANCING, () => {
-      memberMs = Infinity;
+      keptUntilMs = time.monotonic() + Math.max(sessionMs, rebalanceMs);
     });
     made.on(made.events.CRASH, ({ payload: { error } }) => {
       if (consumer === made && !leaving.signal.aborted) void restart(error);
@@ -136,24 +144,52 @@ export async function joinGroup(options: MembershipOptions): Promise<Membership>
     const old = consumer;
     consumer = null;
     await old?.disconnect().catch(() => undefined);
-    await time.sleep(delayMs, leaving.signal).then(start, () => undefined);
+    try {
+      await time.sleep(delayMs, leaving.signal);
+      await leaveBehind();
+    } catch {
+      return;
+    }
+    await start();
+  }
+
+  async function leaveBehind(): Promise<void> {
+    if (known === null) return;
+    try {
+      await unlessAborted(options.expel(known), leaving.signal);
+      known = null;
+    } catch (cause) {
+      leaving.signal.throwIfAborted();
+      logger.debug({ group, message: oneLine(messageOf(cause), 300) }, 'expel.failed');
+    }
   }
 
   async function watch(): Promise<void> {
-    const { sessionMs, heartbeatMs } = client.settings.timeouts;
     for (;;) {
       await time.sleep(heartbeatMs, leaving.signal);
-      if (time.monotonic() - memberMs <= sessionMs) continue;
+      if (time.monotonic() <= keptUntilMs) continue;
       // Said once: what is answered from now on begins it anew.
-      memberMs = Infinity;
+      keptUntilMs = Infinity;
       answeredMs = time.monotonic();
       logger.info({ group }, 'member.lapsed');
       options.lapsed();
     }
   }
 
-  await start();
-  await joined.promise;
+  async function leave(): Promise<void> {
+    leaving.abort(new Error('the group is left'));
+    await consumer?.disconnect().catch((error: unknown) => {
+      logger.debug({ group, message: oneLine(messageOf(error), 300) }, 'leave.failed');
+    });
+  }
+
+  try {
+    const joining = start().then(() => joined.promise);
+    await unlessAborted(joining, options.signal);
+  } catch (error) {
+    await leave();
+    throw error;
+  }
   watch().catch((error: unknown) => {
     if (!leaving.signal.aborted) fail(error);
   });
@@ -170,12 +206,7 @@ export async function joinGroup(options: MembershipOptions): Promise<Membership>
         signal.removeEventListener('abort', abort);
       }
     },
-    async leave() {
-      leaving.abort(new Error('the group is left'));
-      await consumer?.disconnect().catch((error: unknown) => {
-        logger.debug({ group, message: oneLine(messageOf(error), 300) }, 'leave.failed');
-      });
-    },
+    leave,
   };
 }
 

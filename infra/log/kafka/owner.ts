@@ -53,6 +53,8 @@ export async function takeOwnership(options: OwnerOptions): Promise<Owner> {
       const made = client.producer(`${group}-${topic}-${partition}`);
       try {
         await made.connect();
+        // The last moment: from here on whoever has the right loses it.
+        signal.throwIfAborted();
         // kafkajs asks for the producer's id with its first transaction; an empty one costs nothing else.
         const empty = await made.transaction();
         await empty.abort();

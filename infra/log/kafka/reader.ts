@@ -6,7 +6,7 @@ import type { Broker, Cluster, KafkaClient } from './client.ts';
 import { explained, failureOf, listed } from './failures.ts';
 import { readFetched, type Fetched } from './fetched.ts';
 
-/** Reads partitions at any offset, as a member of no group. */
+/** Asks brokers, and reads partitions at any offset, as a member of no group. */
 export interface Reader {
   /** What is there from the offset on, without waiting for more. */
   fetch(topic: string, partition: number, from: number, maxBytes: number): Promise<Fetched>;
@@ -24,6 +24,8 @@ export interface Reader {
   partitionsOf(topics: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** A name that the cluster has for ever. */
   clusterId(): Promise<string>;
+  /** Takes a member out of its group that will not come back, so that nobody waits for it. */
+  expel(group: string, memberId: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -180,6 +182,15 @@ export function createReader(client: KafkaClient, time: Time): Reader {
       access.run('asking who the brokers are', [], async () => {
         await cluster.refreshMetadataIfNecessary();
         return cluster.brokerPool.metadata?.clusterId ?? '';
+      }),
+
+    expel: (group, memberId) =>
+      access.run(`leaving the group ${group}`, [], async () => {
+        const coordinator = await cluster.findGroupCoordinator({ groupId: group });
+        await coordinator.leaveGroup({ groupId: group, memberId }).catch((error: unknown) => {
+          // It has gone already.
+          if ((error as { readonly type?: unknown }).type !== 'UNKNOWN_MEMBER_ID') throw error;
+        });
       }),
 
     async close() {

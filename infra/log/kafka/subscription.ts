@@ -1,4 +1,5 @@
 import type { Logger } from '../../logger.ts';
+import { unlessAborted } from '../../signals.ts';
 import { messageOf, oneLine } from '../../text.ts';
 import type { Time } from '../../time.ts';
 import {
@@ -46,7 +47,11 @@ export interface SubscriptionOptions {
   readonly checked: (records: readonly NewRecord[]) => void;
   readonly committed: (partition: number) => Promise<Committed>;
   readonly handover: Handover;
+  /** Takes a member of the group out of it that will not come back. */
+  readonly expel: (memberId: string) => Promise<void>;
   readonly closed: () => void;
+  /** Aborted when the log is closed: whoever is still joining then gives up. */
+  readonly signal: AbortSignal;
 }
 
 /** Commit metadata that a broker takes, bytes. */
@@ -118,11 +123,16 @@ export async function subscribe(options: SubscriptionOptions): Promise<KafkaSubs
       background(work.then(() => first.resolve(undefined)));
     },
     lapsed,
+    expel: options.expel,
+    signal: options.signal,
   });
 
   /** Whoever has them by now is not disturbed; whatever is still ours begins anew, once the group has said so. */
   function lapsed(): void {
-    for (const partition of epochs.keys()) background(release(partition).then(() => undefined));
+    for (const epoch of epochs.values()) {
+      desired.delete(epoch.partition);
+      background(lose(epoch).then(() => reconsider(epoch.partition)));
+    }
   }
 
   async function gain(partition: number, alone: boolean): Promise<void> {
@@ -216,7 +226,12 @@ export async function subscribe(options: SubscriptionOptions): Promise<KafkaSubs
     for (const end of ended) if (end.status === 'rejected') throw end.reason;
   }
 
-  await first.promise;
+  try {
+    await unlessAborted(first.promise, options.signal);
+  } catch (error) {
+    await leave();
+    throw error;
+  }
   return {
     pause: (partition) => {
       const epoch = epochs.get(partition);

@@ -1,19 +1,20 @@
 import { expect, test, vi } from 'vitest';
-import { RunError } from '../../../infra/errors.ts';
+import { RunError, Unavailable } from '../../../infra/errors.ts';
 import { silentLogger } from '../../../infra/logger.ts';
 import { joinGroup, type Assignment } from '../../../infra/log/kafka/membership.ts';
 import { manualTime } from '../../support/time.ts';
 import { fakeCluster, kafkaError } from './fakes.ts';
 
 const never = new AbortController().signal;
-const timeouts = { sessionMs: 10_000, heartbeatMs: 1000 };
+const timeouts = { sessionMs: 10_000, heartbeatMs: 1000, rebalanceMs: 20_000 };
 
-async function member() {
+async function member(signal = never) {
   const cluster = fakeCluster(timeouts);
   const time = manualTime();
   const assigned: { partitions: readonly number[]; how: Assignment }[] = [];
   const lapsed = vi.fn();
   const failed = vi.fn();
+  const expel = vi.fn(() => Promise.resolve());
   const joining = joinGroup({
     client: cluster.client,
     group: 'group',
@@ -24,10 +25,13 @@ async function member() {
     assigned: (partitions, how) => assigned.push({ partitions, how }),
     lapsed,
     failed,
+    expel,
+    signal,
   });
+  joining.catch(() => undefined);
   await expect.poll(() => cluster.consumers.length).toBe(1);
   const consumer = () => cluster.consumers.at(-1)!;
-  return { cluster, time, assigned, lapsed, failed, joining, consumer };
+  return { cluster, time, assigned, lapsed, failed, expel, joining, consumer };
 }
 
 const isSettled = async (promise: Promise<unknown>): Promise<boolean> =>
@@ -84,6 +88,43 @@ test('when kafkajs gives up, another one joins after a while, and its part is ne
   expect(assigned.at(-1)).toMatchObject({ partitions: [0], how: { anew: true } });
   await membership.leave();
   expect(consumer().disconnected).toBe(true);
+});
+
+test('the group is told that the old one is no more, before the new one joins', async () => {
+  const { cluster, time, expel, joining, consumer } = await member();
+  consumer().join([0], { memberId: 'old' });
+  await joining;
+  const told = Promise.withResolvers<undefined>();
+  expel.mockImplementationOnce(() => told.promise);
+  consumer().crash(kafkaError('REQUEST_TIMED_OUT'));
+  await time.advance(250);
+  expect(expel.mock.calls).toEqual([['old']]);
+  expect(cluster.consumers).toHaveLength(1);
+  told.resolve(undefined);
+  await time.advance(0);
+  expect(cluster.consumers).toHaveLength(2);
+});
+
+test('and if it cannot be told, the new one joins all the same, and it is told the next time', async () => {
+  const { cluster, time, expel, joining, consumer } = await member();
+  consumer().join([0]);
+  await joining;
+  expel.mockRejectedValueOnce(new Unavailable('the brokers do not answer'));
+  for (const delayMs of [250, 500, 1000]) {
+    consumer().crash(kafkaError('REQUEST_TIMED_OUT'));
+    await time.advance(delayMs);
+  }
+  expect(cluster.consumers).toHaveLength(4);
+  expect(expel.mock.calls).toEqual([['me'], ['me']]);
+});
+
+test('one that nobody wants to join any more leaves', async () => {
+  const wanted = new AbortController();
+  const { joining, consumer, failed } = await member(wanted.signal);
+  wanted.abort(new Error('the log is closed'));
+  await expect(joining).rejects.toThrow('the log is closed');
+  expect(consumer().disconnected).toBe(true);
+  expect(failed).not.toHaveBeenCalled();
 });
 
 test('one that may not join says so once, in a sentence', async () => {
@@ -146,9 +187,20 @@ test('while the group waits for its members to join again, it gives none of them
   consumer().join([0]);
   await joining;
   consumer().rebalance();
-  await time.advance(60_000);
+  await time.advance(20_000);
   expect(lapsed).not.toHaveBeenCalled();
   consumer().join([0]);
-  await time.advance(60_000);
+  await time.advance(10_000);
+  expect(lapsed).not.toHaveBeenCalled();
+  await time.advance(1000);
+  expect(lapsed).toHaveBeenCalledTimes(1);
+});
+
+test('but no longer than a rebalance may take: whoever was stopped meanwhile was given up', async () => {
+  const { time, joining, consumer, lapsed } = await member();
+  consumer().join([0]);
+  await joining;
+  consumer().rebalance();
+  await time.advance(21_000);
   expect(lapsed).toHaveBeenCalledTimes(1);
 });

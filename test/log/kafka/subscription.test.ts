@@ -15,6 +15,7 @@ async function subscriberOf(
     /** What the group gives it at first; null leaves it waiting. */
     readonly partitions?: readonly number[] | null;
     readonly timeouts?: Parameters<typeof fakeCluster>[0];
+    readonly signal?: AbortSignal;
   } = {},
 ) {
   const cluster = fakeCluster(change.timeouts);
@@ -54,7 +55,9 @@ async function subscriberOf(
     checked: () => undefined,
     committed: (partition) => cluster.committed(partition),
     handover: change.handover ?? (() => Promise.resolve(false)),
+    expel: () => Promise.resolve(),
     closed: () => told.push('closed'),
+    signal: change.signal ?? new AbortController().signal,
   });
   subscribing.catch(() => undefined);
   await expect.poll(() => cluster.consumers.length).toBe(1);
@@ -143,6 +146,27 @@ test('after a silence that is longer than a session all is given up, and what is
   await subscription.close();
 });
 
+test("a partition that is just being taken is given up, too: it may be somebody else's by now", async () => {
+  const first = Promise.withResolvers<boolean>();
+  const handover = vi.fn<Handover>(() => Promise.resolve(true));
+  handover.mockImplementationOnce(() => first.promise);
+  const { cluster, told, subscribing, consumer } = await subscriberOf({
+    partitions: [0],
+    timeouts: { sessionMs: 200, heartbeatMs: 10 },
+    handover,
+  });
+  // It is asked for, and then comes a long silence, such as that of a process that is stopped.
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  first.resolve(true);
+  const subscription = await subscribing;
+  expect(cluster.events).toEqual([]);
+  consumer().heartbeat();
+  consumer().heartbeat();
+  await expect.poll(() => told).toEqual(['assigned 0 at 0']);
+  expect(handover).toHaveBeenCalledTimes(2);
+  await subscription.close();
+});
+
 test('who is leaving takes nothing more, whatever the group still says', async () => {
   const finished = Promise.withResolvers<undefined>();
   const { cluster, told, subscribing, consumer } = await subscriberOf({
@@ -156,6 +180,24 @@ test('who is leaving takes nothing more, whatever the group still says', async (
   await closing;
   expect(told.filter((line) => line.startsWith('assigned'))).toEqual(['assigned 0 at 0']);
   expect(cluster.open()).toBe(0);
+});
+
+test.each([
+  ['before the group has given it anything', null],
+  ['while it takes what the group gave it', [0, 1]],
+])('who joins a log that is being closed gives up, %s', async (_name, partitions) => {
+  const closing = new AbortController();
+  const { cluster, following, subscribing, consumer } = await subscriberOf({
+    partitions,
+    signal: closing.signal,
+    handover: (_place, signal) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason as Error));
+      }),
+  });
+  closing.abort(new Error('the log is closed'));
+  await expect(subscribing).rejects.toThrow('the log is closed');
+  expect([consumer().disconnected, cluster.open(), following.size]).toEqual([true, 0, 0]);
 });
 
 test('a partition that another owner has moved is lost, and begins anew if it is still ours', async () => {
