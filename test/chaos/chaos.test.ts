@@ -39,7 +39,7 @@ interface Scene {
   /** Aborted when there is nothing left to do. */
   readonly over: AbortSignal;
   /** Waits between `least` and `most` ms, as the seed says; true once all is over. */
-  pause(least: number, most: number): Promise<boolean>;
+  readonly pause: (least: number, most: number) => Promise<boolean>;
 }
 
 /** Everything has ended after this long, or nothing will. */
@@ -67,7 +67,7 @@ async function play(name: string, chaos: (scene: Scene) => Promise<void>) {
       pipeline,
       random,
       over: over.signal,
-      async pause(least, most) {
+      pause: async (least, most) => {
         const ms = least + random() * (most - least);
         await sleep(ms, null, { signal: over.signal }).catch(() => null);
         return over.signal.aborted;

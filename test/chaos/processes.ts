@@ -48,7 +48,6 @@ export async function startSimulator(
     env: environment,
   });
   const started = watched('the simulator', child, () => '');
-  if (!child.stdout) throw new Error('the simulator has no standard output');
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   createInterface({ input: child.stdout }).once('line', resolve);
   child.once('close', () => reject(new Error('the simulator did not start')));

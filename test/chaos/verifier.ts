@@ -117,7 +117,7 @@ export function watchOffsets(brokers: string, pipeline: string, iteration = '1')
       const admin = kafkaAt(brokers).admin();
       try {
         await admin.connect();
-        while (!stopping.signal.aborted) {
+        for (;;) {
           await look(admin);
           await sleep(lookMs, undefined, { signal: stopping.signal });
         }
