@@ -206,6 +206,8 @@ class PartitionRun {
   #bytes = 0;
   #finished: Done[] = [];
   #committing: Promise<void> | null = null;
+  /** Ends the wait of finished work for company. */
+  #lingering: AbortController | null = null;
   #gateOpen = false;
   #reading = false;
   #draining = false;
@@ -260,6 +262,7 @@ class PartitionRun {
   #giveUp(): void {
     this.#draining = true;
     this.#abort.abort(new GivenUp('the partition is given up'));
+    this.#lingering?.abort();
     this.#pending = [];
   }
 
@@ -387,7 +390,24 @@ class PartitionRun {
     // An abandoned head was appended again; whatever its first run brings is the second run's to say.
     if (this.#started.get(done.record.offset) !== done.record) return;
     this.#finished.push(done);
+    if (this.#isDue) this.#lingering?.abort();
     this.#commitSoon();
+  }
+
+  /** Finished work waits for company, but not for what could only start once it is committed. */
+  get #isDue(): boolean {
+    if (this.#draining) return true;
+    const ended = this.#finished.length;
+    if (ended >= this.#options.limits.transactionRecords) return true;
+    return this.#pending.length + this.#laned > 0 && ended >= this.#started.size;
+  }
+
+  async #linger(): Promise<void> {
+    const { limits, time } = this.#options;
+    if (this.#isDue) return;
+    this.#lingering = new AbortController();
+    await time.sleep(limits.lingerMs, this.#lingering.signal).catch(() => undefined);
+    this.#lingering = null;
   }
 
   #commitSoon(): void {
@@ -395,12 +415,10 @@ class PartitionRun {
   }
 
   async #commitAll(): Promise<void> {
-    const { limits, time, failed } = this.#options;
+    const { limits, failed } = this.#options;
     try {
       do {
-        if (!this.#draining && this.#finished.length < limits.transactionRecords) {
-          await time.sleep(limits.lingerMs);
-        }
+        await this.#linger();
         await this.#commit(this.#finished.splice(0, limits.transactionRecords));
       } while (this.#finished.length > 0);
     } catch (error) {

@@ -10,6 +10,7 @@ import { createLedger } from '../../infra/model/ledger.ts';
 import { retryPolicy } from '../../infra/model/policy.ts';
 import { CallQueue } from '../../infra/model/queue.ts';
 import { NotServed, type Contexts } from '../../infra/runtime/contexts.ts';
+import { systemTime } from '../../infra/time.ts';
 import { PermanentError } from '../../processors/processor.ts';
 import type { DeadLetter, Outcome } from '../../schemas/records.ts';
 import { topics } from '../../topology/topics.ts';
@@ -148,6 +149,38 @@ describe('records finish in any order', () => {
     await stage.start();
     await until(() => expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(10));
     expect(Math.max(...sizes)).toBe(3);
+  });
+
+  describe('finished work waits for company,', () => {
+    // Longer than any test: whoever waits for it, waits in vain.
+    const limits = { lingerMs: 60_000, records: 4, transactionRecords: 6 };
+    const lingering = async (records: number) => {
+      const first = script();
+      first.end(...numbered(records));
+      const { home, stage } = await stageOf(first.process, { limits, time: systemTime });
+      await append(home, numbered(records));
+      await stage.start();
+      return { home, stage, first };
+    };
+
+    test('and alone it waits for long', async () => {
+      const { home } = await lingering(3);
+      await awhile();
+      expect(await endedOf(home)).toEqual([]);
+    });
+
+    test('but not for what can only start once it is committed', async () => {
+      const { home } = await lingering(10);
+      await until(async () => expect(await endedOf(home)).toEqual(numbered(8)));
+    });
+
+    test('and not when its partition is given up', async () => {
+      const { home, stage, first } = await lingering(3);
+      await until(() => expect(first.started).toHaveLength(3));
+      await awhile();
+      await stage.stop();
+      expect(await endedOf(home)).toEqual(numbered(3));
+    });
   });
 
   test('outputs go to the partition of their input', async () => {
