@@ -3,31 +3,35 @@ import pc from 'picocolors';
 import { accessSync, constants, existsSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { resolveCluster } from '../config/cluster.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { roles, type ResolvedEndpoint } from '../config/settings.ts';
-import { UsageError } from '../errors.ts';
+import { RunError, Unavailable, UsageError } from '../errors.ts';
 import { viewHome } from '../home/home.ts';
+import { silentLogger } from '../logger.ts';
 import { CallError } from '../model/endpoint.ts';
 import { probe, type Capabilities } from '../model/probe.ts';
 import type { Connect } from '../run/lanes.ts';
 import { lockFolder, StorageError } from '../sqlite.ts';
 import { messageOf, oneLine } from '../text.ts';
 import { systemTime } from '../time.ts';
+import type { PipelineFlags } from './flags.ts';
 import {
+  brokersOption,
   examples,
   homeOption,
   jsonOption,
   overridesOf,
   pipelineOption,
+  registryOption,
   wholeNumber,
 } from './options.ts';
 import { jsonLine, print } from './output.ts';
+import { checkSchemas, checkTopics } from './pipeline.ts';
 import { connectOpenAi, resolveEndpoints } from './run.ts';
 
-interface Flags {
-  readonly home: string;
-  readonly config?: string;
+interface Flags extends PipelineFlags {
   readonly timeout: number;
   readonly json?: true;
 }
@@ -47,10 +51,12 @@ export const doctorCommand = (connect: Connect = connectOpenAi): Command =>
   new Command('doctor')
     .summary('check that a run would work')
     .description(
-      `Checks this machine, the home, the config and every endpoint, and says what to mend. Each endpoint is asked
-one or two questions of a few tokens.`,
+      `Checks this machine, the home, the config, the Kafka cluster and its registry if there are any, and every endpoint,
+and says what to mend. Each endpoint is asked one or two questions of a few tokens.`,
     )
     .addOption(homeOption())
+    .addOption(brokersOption())
+    .addOption(registryOption())
     .option('--model-url <url>', 'the model server, up to /v1 [env: SPAR_MODEL_URL]')
     .option('--model <name>', 'the model, as the server calls it [env: SPAR_MODEL]')
     .option('--config <file>', 'a YAML file with all other settings (see docs/settings.md)')
@@ -62,6 +68,7 @@ one or two questions of a few tokens.`,
       examples(
         'spar doctor --model-url http://localhost:8000/v1 --model my-model',
         'spar doctor --config spar.yaml --home runs/a',
+        'spar doctor --brokers kafka:9092 --registry http://registry:8081 --config spar.yaml',
       ),
     )
     .action(async (flags: Flags, command: Command) => {
@@ -76,6 +83,7 @@ one or two questions of a few tokens.`,
       const pipeline = config.config?.pipeline ?? 'spar';
       for (const finding of await homeFindings(flags.home, pipeline)) await tell(finding);
       if (config.config) {
+        for (const finding of await clusterFindings(flags, config.config)) await tell(finding);
         for (const target of targetsOf(config.config)) {
           if ('level' in target) await tell(target);
           else
@@ -176,6 +184,37 @@ async function stateOf(home: string, pipeline: string): Promise<string | Omit<Fi
       return { level: 'problem', text: error.message };
     }
     throw error;
+  }
+}
+
+/** Brokers with the topics, and the registry with the schemas; none where everything runs in the home. */
+async function clusterFindings(flags: Flags, config: Config): Promise<readonly Finding[]> {
+  try {
+    const cluster = resolveCluster(config, process.env);
+    if (!cluster) return [];
+    const brokers = cluster.kafka.brokers.join(', ');
+    return [
+      await findingOf(`brokers ${brokers}`, 'the topics are as they should be', () =>
+        checkTopics(flags, config, cluster, silentLogger),
+      ),
+      await findingOf(`registry ${cluster.registry.url}`, 'holds all schemas', () =>
+        checkSchemas(config, cluster),
+      ),
+    ];
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    return [{ level: 'problem', what: 'cluster', text: error.message }];
+  }
+}
+
+async function findingOf(what: string, text: string, check: () => Promise<void>): Promise<Finding> {
+  try {
+    await check();
+    return { level: 'ok', what, text };
+  } catch (error) {
+    const isExplained = [UsageError, RunError, Unavailable].some((kind) => error instanceof kind);
+    if (!isExplained) throw error;
+    return { level: 'problem', what, text: messageOf(error) };
   }
 }
 

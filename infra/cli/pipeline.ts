@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { topics } from '../../topology/topics.ts';
+import { createSerde } from '../codec/serde.ts';
 import { resolveCluster, topicsAsked, type ClusterSettings } from '../config/cluster.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
@@ -156,6 +157,19 @@ export async function checkTopics(
     time: systemTime,
     logger,
   });
+}
+
+/** @throws UsageError or RegistryError unless the registry holds every schema that this version writes */
+export async function checkSchemas(config: Config, cluster: ClusterSettings): Promise<void> {
+  const { openConfluentRegistry } = await loadCluster();
+  const registry = await openConfluentRegistry(cluster.registry);
+  try {
+    await createSerde(registry, config.pipeline).prepare(Object.values(topics), {
+      register: false,
+    });
+  } finally {
+    registry.close();
+  }
 }
 
 /** The log of a process that works in a home; those of one home write to the same file. */

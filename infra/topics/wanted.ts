@@ -73,7 +73,7 @@ function configsOf(
     'max.message.bytes': String(maxBytes + roomBytes),
     // One copy may be away: with two copies or one that would leave nobody to acknowledge a record.
     'min.insync.replicas': replication >= 3 ? '2' : '1',
-    // Others compress as they like. The broker makes one kind of it, which every reader of ours has built in.
+    // Others compress as they like; the broker makes one kind of it, which every reader of the topic can then expect.
     'compression.type': foreign ? brokersName(compression) : 'producer',
     'message.timestamp.type': 'CreateTime',
   };

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { doctorCommand } from '../../infra/cli/doctor.ts';
 import { CallError, type CallAnswer, type Endpoint } from '../../infra/model/endpoint.ts';
 import { deadModel, instantModel } from '../support/model.ts';
@@ -168,4 +168,30 @@ test('a key is never printed, and each finding is an object for machines', async
     'problem',
   );
   expect(out).toContain('the key is accepted');
+});
+
+describe('a cluster', () => {
+  test('without a registry is said at once', async () => {
+    const { code, out } = await doctor(
+      await folder(),
+      healthy(),
+      ...flags,
+      ...['--brokers', '127.0.0.1:1'],
+    );
+    expect(code).toBe(1);
+    expect(out).toContain('✗ cluster: there are brokers and no schema registry: give --registry');
+  });
+
+  test('that does not answer is a problem of its own, and so is its registry', async () => {
+    const { code, out } = await doctor(
+      await folder(),
+      healthy(),
+      ...flags,
+      ...['--brokers', '127.0.0.1:1', '--registry', 'http://127.0.0.1:1'],
+    );
+    expect(code).toBe(1);
+    expect(out).toMatch(/✗ brokers 127.0.0.1:1: .*do not answer/);
+    expect(out).toMatch(/✗ registry http:\/\/127.0.0.1:1: .*cannot be reached/);
+    expect(out).toMatch(/2 things have to be mended first/);
+  });
 });

@@ -128,6 +128,17 @@ describe('a pipeline, from its topics to its exports', () => {
     }
   });
 
+  test('is what spar doctor finds fault with where topics or schemas are missing', async () => {
+    const fine = await done(['doctor', ...flags, ...model]);
+    expect(fine.stdout).toMatch(/✓ brokers \S+: the topics are as they should be/);
+    expect(fine.stdout).toMatch(/✓ registry \S+: holds all schemas/);
+    const other = [...clusterFlags(freshPrefix(), join(folder, 'other')), ...model];
+    const { code, stdout } = await spar(['doctor', ...other]).ended;
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/✗ brokers .* has no topics .*spar topics apply/);
+    expect(stdout).toMatch(/✗ registry .*spar topics apply.* registers it/);
+  });
+
   test('can be looked at with every command', async () => {
     const status = await done(['status', ...flags, '--partitions']);
     expect(status.stdout).toContain(`${instructions} of ${instructions} ended`);

@@ -11,9 +11,10 @@ const place: Place = { group: 'spar.judge', topic: 'spar.responses', partition: 
 const never = new AbortController().signal;
 
 async function folderOf(name = ''): Promise<string> {
-  const folder = join(await mkdtemp(join(tmpdir(), 'spar-siblings-')), name);
+  const made = await mkdtemp(join(tmpdir(), 'spar-siblings-'));
+  onTestFinished(() => rm(made, { recursive: true, force: true }));
+  const folder = join(made, name);
   await mkdir(folder, { recursive: true });
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
   return folder;
 }
 
