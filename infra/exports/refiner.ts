@@ -9,9 +9,10 @@ import {
   type TrainingRow,
 } from '../../processors/rules/training.ts';
 import type { Settings } from '../../processors/settings.ts';
-import type { SearchNode } from '../../schemas/records.ts';
+import type { Refinement, SearchNode, Verdicts } from '../../schemas/records.ts';
 import { topics as all } from '../../topology/topics.ts';
 import { chanceOf } from '../runtime/chance.ts';
+import type { Finding } from './gates/gate.ts';
 import type { ExportSettings } from './settings.ts';
 import { Smallest } from './smallest.ts';
 import { recordAt, records, type Topics } from './topic.ts';
@@ -19,6 +20,21 @@ import { recordAt, records, type Topics } from './topic.ts';
 /** A refiner row with the instruction that it comes from, which decides its split. */
 export interface RefinerRow extends TrainingRow {
   readonly instruction: string;
+}
+
+/** A record that a row could be made from. */
+export type RefinerSource =
+  | { readonly kind: 'refinement'; readonly row: Refinement }
+  | { readonly kind: 'verdicts'; readonly row: Verdicts }
+  | { readonly kind: 'node'; readonly row: SearchNode };
+
+/** What keeps records out, and who is told. */
+export interface RefinerGates {
+  /** Told the place of a record that is none. */
+  readonly undecodable: (place: string) => void;
+  /** Null if rows may be made from the record. */
+  readonly findingOf: (source: RefinerSource) => Finding | null;
+  readonly rejected: (id: string, instruction: string, finding: Finding) => void;
 }
 
 /** What the rules need of an iteration, by its id. */
@@ -36,8 +52,13 @@ export async function refinerRows(
   iterations: Iterations,
   caps: ExportSettings['caps'],
   order: Chance,
-  undecodable: () => void,
+  { undecodable, findingOf, rejected }: RefinerGates,
 ): Promise<readonly RefinerRow[]> {
+  const stays = (source: RefinerSource): boolean => {
+    const finding = findingOf(source);
+    if (finding) rejected(source.row.id, source.row.instruction_id, finding);
+    return finding === null;
+  };
   const sets = {
     refine: new Smallest<RefinerRow>(caps.refine),
     above: new Smallest<RefinerRow>(caps.above),
@@ -51,21 +72,23 @@ export async function refinerRows(
 
   for await (const { row } of records(topics, all.refinements, undecodable)) {
     const iteration = iterations.get(row.iteration);
-    if (iteration) keep('refine', refineRow(row, iteration.prompts), row.instruction_id);
+    if (!iteration || !stays({ kind: 'refinement', row })) continue;
+    keep('refine', refineRow(row, iteration.prompts), row.instruction_id);
   }
 
   for await (const { row } of records(topics, all.verdicts, undecodable)) {
     const iteration = iterations.get(row.iteration);
-    if (!iteration) continue;
+    if (!iteration || !stays({ kind: 'verdicts', row })) continue;
     const { pass, fail } = verdictRows(row, iteration.prompts);
     for (const one of pass) keep('pass', one, row.instruction_id);
     for (const one of fail) keep('fail', one, row.instruction_id);
   }
 
   for await (const { tree, nodes } of trees(topics, iterations, undecodable)) {
-    const [{ iteration: id, instruction_id: instruction }] = nodes;
+    const [node] = nodes;
+    const { iteration: id, instruction_id: instruction } = node;
     const iteration = iterations.get(id);
-    if (!iteration) continue;
+    if (!iteration || !stays({ kind: 'node', row: node })) continue;
     const chance = chanceOf(iteration.seed, id, tree);
     const { above, below } = nodeRows(nodes, chance, iteration.prompts);
     if (above) keep('above', above, instruction);
@@ -88,7 +111,7 @@ export async function refinerRows(
 async function* trees(
   topics: Topics,
   iterations: Iterations,
-  undecodable: () => void,
+  undecodable: (place: string) => void,
 ): AsyncGenerator<{
   readonly tree: string;
   readonly nodes: readonly [SearchNode, ...(readonly SearchNode[])];

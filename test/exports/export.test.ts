@@ -41,6 +41,12 @@ const turns = (...contents: readonly string[]): Message[] =>
   contents.map((content, index) => ({ role: index % 2 === 0 ? 'user' : 'assistant', content }));
 const system: Message = { role: 'system', content: 'be brief' };
 
+/** A manifest without what was read: the same records may be at other places of another log. */
+const withoutOffsets = (manifest: string): object => ({
+  ...(JSON.parse(manifest) as object),
+  read: null,
+});
+
 const names = ['a', 'b', 'c', 'd', 'e'];
 
 describe('preference pairs', () => {
@@ -221,7 +227,10 @@ describe('what is written depends on the records alone', () => {
       caps: { refine: 3, above: 3, below: 3, fail: 3, pass: 3 },
     };
     const texts = (files: Readonly<Record<string, { readonly text: string }>>) =>
-      Object.entries(files).map(([path, { text }]) => [path, text]);
+      Object.entries(files).map(([path, { text }]) => [
+        path,
+        path === 'manifest.json' ? withoutOffsets(text) : text,
+      ]);
     const expected = await exported(runOf(names), { settings });
     const log = await logOf(written, partitions, (index) => index);
     const found = await exported({}, { settings, log });

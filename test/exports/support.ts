@@ -32,6 +32,7 @@ const models = {
   refiner_model: 'refiner',
   refine_prompt: 'r1',
 };
+const actors = { actor: 'actor', judge: 'judge', refiner: 'refiner' };
 const user = (content: string): Message => ({ role: 'user', content });
 
 export const prompts = {
@@ -243,7 +244,7 @@ export const request = (log: Log, folder: string): ExportRequest => ({
   log,
   decode,
   pipeline: 'spar',
-  iterations: [{ id: '1', seed: 7, prompts }],
+  iterations: [{ id: '1', seed: 7, models: actors, prompts }],
   seed: 7,
   complete: true,
   folder,
