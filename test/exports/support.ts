@@ -10,6 +10,8 @@ import type {
   PathNode,
   PreferencePair,
   Refinement,
+  Removal,
+  Responses,
   SearchNode,
   Verdicts,
   Vote,
@@ -184,11 +186,26 @@ export function verdicts(name: string): Verdicts {
   };
 }
 
+export function responses(name: string, finishReasons: readonly string[]): Responses {
+  const { judged, judge_model, judge_prompt, ...rest } = verdicts(name);
+  return {
+    ...rest,
+    responses: finishReasons.map((finish_reason, index) => ({
+      index,
+      text: `response ${index} to ${name}`,
+      reasoning: null,
+      finish_reason,
+    })),
+  };
+}
+
 export interface Written {
   readonly pairs: readonly PreferencePair[];
   readonly refinements: readonly Refinement[];
   readonly nodes: readonly SearchNode[];
   readonly verdicts: readonly Verdicts[];
+  readonly responses?: readonly Responses[];
+  readonly removals?: readonly Removal[];
 }
 
 /** A small run's records: every instruction has a pair, a refinement, four nodes and two judged responses. */
@@ -237,6 +254,8 @@ export async function logOf(
   await append(topics.refinements, written.refinements);
   await append(topics.nodes, written.nodes);
   await append(topics.verdicts, written.verdicts);
+  await append(topics.responses, written.responses);
+  await append(topics.removals, written.removals);
   return log;
 }
 
