@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Chance } from '../../processors/rules/chance.ts';
 import type { PreferencePair } from '../../schemas/records.ts';
 import { topics as all } from '../../topology/topics.ts';
@@ -30,7 +31,7 @@ export async function choosePairs(
 ): Promise<void> {
   await judgeEach(request, candidates);
   candidates.sort();
-  compare(request, candidates);
+  await compare(request, candidates);
 }
 
 async function judgeEach(
@@ -57,7 +58,10 @@ async function judgeEach(
   }
 }
 
-function compare({ topics, settings, chance }: SelectionRequest, candidates: Candidates): void {
+async function compare(
+  { topics, settings, chance }: SelectionRequest,
+  candidates: Candidates,
+): Promise<void> {
   const of = candidates.count();
   const most = settings.max_pairs ?? of;
   const duplicates = comparesPrompts(settings.gates)
@@ -71,6 +75,8 @@ function compare({ topics, settings, chance }: SelectionRequest, candidates: Can
       else kept += 1;
       if (++seen % 1000 === 0 || seen === of) {
         topics.progress?.({ step: 'comparing pairs', done: seen, of });
+        // Nothing here waits for anything, and signals want their turn.
+        await setImmediate();
       }
     }
   } finally {

@@ -187,15 +187,23 @@ export function verdicts(name: string): Verdicts {
 }
 
 export function responses(name: string, finishReasons: readonly string[]): Responses {
-  const { judged, judge_model, judge_prompt, ...rest } = verdicts(name);
   return {
-    ...rest,
+    ...spend,
+    id: `1/${name}`,
+    iteration: '1',
+    instruction_id: name,
+    messages: [user(`instruction ${name}`)],
+    constraints: [],
+    source: 'in.jsonl',
+    extra: '{}',
     responses: finishReasons.map((finish_reason, index) => ({
       index,
       text: `response ${index} to ${name}`,
       reasoning: null,
       finish_reason,
     })),
+    given: false,
+    actor_model: 'actor',
   };
 }
 

@@ -63,6 +63,15 @@ export async function openGates(
   };
 }
 
+/** @throws UsageError if a file that the settings name cannot be used */
+export async function checkGateFiles({
+  benchmarks,
+  tokens,
+}: ExportSettings['gates']): Promise<void> {
+  await openBenchmarks(benchmarks);
+  if (tokens.tokenizer !== null) await openTokensGate(tokens.tokenizer, tokens);
+}
+
 /** Whether verdicts have to be read: they are the largest topic. */
 export const asksPassRate = ({ pass_rate }: ExportSettings['gates']): boolean =>
   pass_rate.min > 0 || pass_rate.max < 1;

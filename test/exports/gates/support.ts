@@ -59,7 +59,7 @@ export async function exportedOf(
 ): Promise<Exported> {
   const out = await mkdtemp(join(tmpdir(), 'spar-gates-'));
   try {
-    const log = 'read' in written ? (written as Log) : await logOf(written as Partial<Written>);
+    const log = 'read' in written ? written : await logOf(written);
     await exportAll({ ...request(log, out), settings });
     const texts = Object.fromEntries(
       Object.entries(await filesIn(out)).map(([path, { text }]) => [path, text]),
