@@ -4,12 +4,16 @@ import { join } from 'node:path';
 import { fc, test as property } from '@fast-check/vitest';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { exportAll, type ExportRequest } from '../../infra/exports/export.ts';
+import { openSqliteLog } from '../../infra/log/sqlite.ts';
+import { systemTime } from '../../infra/time.ts';
 import { PermanentError } from '../../processors/processor.ts';
 import type { Message } from '../../schemas/records.ts';
 import {
   decode,
   filesIn,
+  fill,
   logOf,
+  logTopics,
   node,
   pair,
   request,
@@ -279,6 +283,33 @@ describe('what is written depends on the records alone', () => {
   });
 });
 
+test('the same topics make the same bytes on every log, the manifest too', async () => {
+  const log = openSqliteLog({
+    file: join(root, 'home', 'log.sqlite'),
+    topics: logTopics,
+    partitions: 2,
+    time: systemTime,
+  });
+  const run = { ...runOf(names), pairs: [...runOf(names).pairs, pair('f', { chosen: '' })] };
+  try {
+    await fill(log, run, (index) => index);
+    const texts = ({ files }: Awaited<ReturnType<typeof exported>>) =>
+      Object.entries(files).map(([path, { text }]) => [path, text]);
+    const inMemory = await exported({}, { log: await logOf(run, 2, (index) => index) });
+    expect(texts(await exported({}, { log }))).toEqual(texts(inMemory));
+    expect(inMemory.json('manifest.json')).toMatchObject({
+      read: {
+        'preference-pairs': [
+          { partition: 0, from: 0, to: 3 },
+          { partition: 1, from: 0, to: 3 },
+        ],
+      },
+    });
+  } finally {
+    await log.close();
+  }
+});
+
 describe('a folder of exports', () => {
   test('holds one schema a file and one data set a folder', async () => {
     const { files } = await exported(runOf(names));
@@ -363,7 +394,15 @@ describe('a folder of exports', () => {
       pipeline: 'spar',
       complete: true,
       seed: 7,
-      iterations: [{ id: '1', seed: 7, judge_prompt: 'j1', refine_prompt: 'r1' }],
+      iterations: [
+        {
+          id: '1',
+          seed: 7,
+          models: { actor: 'actor', judge: 'judge', refiner: 'refiner' },
+          judge_prompt: 'j1',
+          refine_prompt: 'r1',
+        },
+      ],
       counts: { preference: 5, refiner_sft: 25 },
     });
     expect(manifest.files).toEqual(report.files);

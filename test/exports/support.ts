@@ -231,26 +231,34 @@ export const encode = (record: unknown): Uint8Array => Buffer.from(JSON.stringif
 export const decode = (_schema: string, bytes: Uint8Array): unknown =>
   JSON.parse(Buffer.from(bytes).toString());
 
-/** A log with these records, each to the partition that `partitionOf` names. */
+/** A log in memory with these records, each to the partition that `partitionOf` names. */
 export async function logOf(
   written: Partial<Written>,
   partitions = 1,
   partitionOf: (index: number) => number = () => 0,
 ): Promise<Log> {
-  const log = createMemoryLog({
-    topics: Object.values(topics).map((topic) => ({
-      name: nameOnLog('spar', topic),
-      keyed: topic.keyed,
-    })),
-    partitions,
-    time: systemTime,
-  });
+  const log = createMemoryLog({ topics: logTopics, partitions, time: systemTime });
+  await fill(log, written, partitionOf);
+  return log;
+}
+
+/** All topics, as logs are opened with them. */
+export const logTopics = Object.values(topics).map((topic) => ({
+  name: nameOnLog('spar', topic),
+  keyed: topic.keyed,
+}));
+
+export async function fill(
+  log: Log,
+  written: Partial<Written>,
+  partitionOf: (index: number) => number = () => 0,
+): Promise<void> {
   const append = async (topic: TopicInfo, rows: readonly { readonly id: string }[] = []) => {
     for (const [index, row] of rows.entries()) {
       await log.append([
         {
           topic: nameOnLog('spar', topic),
-          partition: partitionOf(index) % partitions,
+          partition: partitionOf(index) % log.partitions,
           key: row.id,
           headers: {},
           value: encode(row),
@@ -264,7 +272,6 @@ export async function logOf(
   await append(topics.verdicts, written.verdicts);
   await append(topics.responses, written.responses);
   await append(topics.removals, written.removals);
-  return log;
 }
 
 export const request = (log: Log, folder: string): ExportRequest => ({
