@@ -123,27 +123,22 @@ export class Candidates {
   distances(): Distances | null {
     const pairs = this.number('SELECT count(distance) FROM pairs');
     if (pairs === 0) return null;
-    const sorted = 'FROM pairs WHERE distance IS NOT NULL ORDER BY distance';
-    const at = (share: number) =>
-      this.number(`SELECT distance ${sorted} LIMIT 1 OFFSET ${Math.round(share * (pairs - 1))}`);
-    const bins = this.database
-      .prepare(
-        'SELECT min(CAST(distance * 10 AS INTEGER), 9) AS bin, count(*) FROM pairs WHERE distance IS NOT NULL GROUP BY bin',
-      )
-      .all();
-    const counts = Array.from({ length: 10 }, () => 0);
-    for (const [bin, count] of bins) counts[Number(bin)] = Number(count);
-    return {
-      pairs,
-      smallest: at(0),
-      p5: at(0.05),
-      p25: at(0.25),
-      median: at(0.5),
-      p75: at(0.75),
-      p95: at(0.95),
-      largest: at(1),
-      tenths: counts,
-    };
+    const ranks = shares.map((share) => Math.round(share * (pairs - 1)));
+    const quantiles: number[] = [];
+    const tenths = Array.from({ length: 10 }, () => 0);
+    const sorted = this.database
+      .prepare('SELECT distance FROM pairs WHERE distance IS NOT NULL ORDER BY distance')
+      .iterate();
+    let rank = 0;
+    for (const [value] of sorted) {
+      const distance = Number(value);
+      while (ranks[quantiles.length] === rank) quantiles.push(distance);
+      const tenth = Math.min(9, Math.floor(distance * 10));
+      tenths[tenth] = (tenths[tenth] ?? 0) + 1;
+      rank += 1;
+    }
+    const [smallest = 0, p5 = 0, p25 = 0, median = 0, p75 = 0, p95 = 0, largest = 0] = quantiles;
+    return { pairs, smallest, p5, p25, median, p75, p95, largest, tenths };
   }
 
   close(): void {
@@ -167,6 +162,9 @@ export interface Distances {
   /** Pairs from 0 to 0.1, from there to 0.2, and so on. */
   readonly tenths: readonly number[];
 }
+
+/** Where the quantiles of `Distances` stand. */
+const shares = [0, 0.05, 0.25, 0.5, 0.75, 0.95, 1];
 
 /** Pairs that are held at once. */
 const pageRows = 1000;
