@@ -11,6 +11,7 @@ export interface Fit {
   readonly draw: number;
   readonly position: number;
   readonly instruction: string;
+  readonly source: string;
   /** Empty unless prompts are compared. */
   readonly prompt: string;
 }
@@ -30,7 +31,7 @@ export interface Rejection {
 export class Candidates {
   private readonly database = openScratch(`
     CREATE TABLE pairs (row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, draw REAL NOT NULL,
-      position INTEGER NOT NULL, instruction TEXT NOT NULL, prompt TEXT NOT NULL, distance REAL, fit INTEGER NOT NULL);
+      position INTEGER NOT NULL, instruction TEXT NOT NULL, source TEXT NOT NULL, prompt TEXT NOT NULL, distance REAL, fit INTEGER NOT NULL);
     CREATE TABLE rejections (kind TEXT NOT NULL, id TEXT NOT NULL, instruction TEXT NOT NULL, reason TEXT NOT NULL,
       detail TEXT NOT NULL, PRIMARY KEY (kind, id, reason)) WITHOUT ROWID;
   `);
@@ -43,22 +44,24 @@ export class Candidates {
   constructor() {
     const { database } = this;
     this.insert = database.prepare(
-      'INSERT OR IGNORE INTO pairs (id, draw, position, instruction, prompt, distance, fit) VALUES (?, ?, ?, ?, ?, ?, ?)',
+      'INSERT OR IGNORE INTO pairs (id, draw, position, instruction, source, prompt, distance, fit) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
     );
     this.unfit = database.prepare('UPDATE pairs SET fit = 0 WHERE row = ?');
     this.note = database.prepare('INSERT OR IGNORE INTO rejections VALUES (?, ?, ?, ?, ?)');
     this.promptOf = database.prepare('SELECT prompt FROM pairs WHERE row = ?');
     this.next = database.prepare(
-      `SELECT row, id, draw, position, instruction, prompt FROM pairs
+      `SELECT row, id, draw, position, instruction, source, prompt FROM pairs
         WHERE fit = 1 AND (draw, id) > (?, ?) ORDER BY draw, id LIMIT ?`,
     );
   }
 
   /** False if it was added before: a topic may hold a record twice. */
   add(pair: Omit<Fit, 'row'>, distance: number | null, finding: Finding | null): boolean {
-    const { id, draw, position, instruction, prompt } = pair;
+    const { id, draw, position, instruction, source, prompt } = pair;
     const fit = finding ? 0 : 1;
-    const added = this.insert.run(id, draw, position, instruction, prompt, distance, fit);
+    const added = this.insert.run(
+      ...[id, draw, position, instruction, source, prompt, distance, fit],
+    );
     if (added === 0) return false;
     if (finding) this.reject({ kind: 'preference', id, instruction, finding });
     return true;
@@ -106,6 +109,19 @@ export class Candidates {
       .prepare('SELECT reason, count(*) FROM rejections WHERE kind = ? GROUP BY reason')
       .all(kind);
     return new Map(rows.map(([reason, count]) => [String(reason), Number(count)]));
+  }
+
+  /** How many pairs each source has, and how many of them are fit, in the order of their names. */
+  sources(): Readonly<Record<string, { readonly read: number; readonly chosen: number }>> {
+    const rows = this.database
+      .prepare('SELECT source, count(*), sum(fit) FROM pairs GROUP BY source ORDER BY source')
+      .all();
+    return Object.fromEntries(
+      rows.map(([source, read, chosen]) => [
+        String(source),
+        { read: Number(read), chosen: Number(chosen) },
+      ]),
+    );
   }
 
   *rejections(): Generator<object> {
@@ -169,11 +185,12 @@ const shares = [0, 0.05, 0.25, 0.5, 0.75, 0.95, 1];
 /** Pairs that are held at once. */
 const pageRows = 1000;
 
-const fitOf = ([row, id, draw, position, instruction, prompt]: SqlRow): Fit => ({
+const fitOf = ([row, id, draw, position, instruction, source, prompt]: SqlRow): Fit => ({
   row: Number(row),
   id: String(id),
   draw: Number(draw),
   position: Number(position),
   instruction: String(instruction),
+  source: String(source),
   prompt: String(prompt),
 });

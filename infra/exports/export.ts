@@ -147,6 +147,7 @@ export async function exportAll(request: ExportRequest): Promise<ExportReport> {
       counts,
       rejected,
       rejected_refiner: Object.fromEntries(candidates.tally('refiner_sft')),
+      sources: candidates.sources(),
       distances: candidates.distances(),
     });
     if (complete) await removeExport(join(request.folder, partial));

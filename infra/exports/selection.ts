@@ -50,6 +50,7 @@ async function judgeEach(
         draw: chance(`pair/${pair.id}`),
         position,
         instruction: pair.instruction_id,
+        source: pair.source,
         prompt: prompts && !unfit ? promptOf(pair.messages) : '',
       },
       distance,

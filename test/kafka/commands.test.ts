@@ -158,6 +158,35 @@ describe('a pipeline, from its topics to its exports', () => {
     const again = (await (await fetch(new URL('/ledger', simulator.url))).json()) as Ledger;
     expect(again.total.asked - asked.total.asked).toBeLessThanOrEqual(3);
   });
+
+  test('has taken out of its exports what people do not want, until they do', async () => {
+    const [pair, other] = await pairsOf(flags);
+    const exported = async (name: string) => {
+      const out = join(folder, name);
+      await done(['export', ...flags, '--out', out]);
+      const files = new Map(filesIn(out));
+      files.delete('manifest.json');
+      return files;
+    };
+    const before = await exported('before');
+    const why = ['--who', 'ada', '--why', 'wrong'];
+    await done(['reject', pair!.id, ...flags, ...why]);
+    await done(['purge', other!.instruction_id, ...flags, ...why]);
+    const without = await exported('without');
+    const rejected = (without.get('rejected.jsonl') ?? '')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Readonly<Record<string, string>>);
+    expect(rejected).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ id: pair!.id, reason: 'rejected-by-hand', detail: 'ada: wrong' }),
+        expect.objectContaining({ id: other!.id, reason: 'purged' }),
+      ]),
+    );
+    await done(['reject', pair!.id, ...flags, '--undo', ...why]);
+    await done(['purge', other!.instruction_id, ...flags, '--undo', ...why]);
+    expect(await exported('after')).toEqual(before);
+  });
 });
 
 test('a home that was copied goes on where it was', async () => {

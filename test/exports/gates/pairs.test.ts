@@ -268,11 +268,15 @@ describe('the share of a source', () => {
 
   test('is kept of it, and all of the others', async () => {
     const settings = settingsWith(allOff, { sources: { 'easy.jsonl': 0.3, 'other.jsonl': 0 } });
-    const { kept, rejected } = await exportedOf({ pairs }, settings);
+    const { kept, rejected, manifest } = await exportedOf({ pairs }, settings);
     const easy = kept.filter((name) => Number(name) % 2 === 0).length;
     expect([easy > 15 && easy < 45, kept.length - easy]).toEqual([true, 100]);
     expect(rejected).toContain('1/0/0: source-share (easy.jsonl 0.3)');
     expect(rejected.length).toBe(100 - easy);
+    expect(manifest['sources']).toEqual({
+      'easy.jsonl': { read: 100, chosen: easy },
+      'hard.jsonl': { read: 100, chosen: 100 },
+    });
   });
 
   test('0 leaves it out, and a larger share keeps what a smaller kept', async () => {
