@@ -1,6 +1,6 @@
 /**
  * Why something is in no file, in the order in which a pair is asked: it has the first reason that fits. The last
- * three come after the choice: a record that is none, and conversations that a loader could not read.
+ * two are no gate's: a record that cannot be read, and a conversation that one of the loaders could not read.
  */
 const reasons = [
   /** A person took its instruction and all that came of it out (`spar purge`). */
@@ -13,6 +13,8 @@ const reasons = [
   'equal-sides',
   /** Made by a version of a model that is not wanted. */
   'stale-model',
+  /** The share of its source was reached. */
+  'source-share',
   /** The chosen text speaks of marks or verdicts that are between us and the models. */
   'verdict-phrase',
   /** A side declines to answer. */
@@ -23,20 +25,18 @@ const reasons = [
   'pass-rate',
   /** The prompt and one of the sides are too long together. */
   'too-long',
-  /** The sides differ less than wanted. */
-  'too-close',
-  /** The sides differ more than wanted. */
-  'too-far',
   /** The chosen text is in another language than the instruction asks for. */
   'wrong-language',
   /** The instruction is one of a benchmark. */
   'benchmark',
+  /** The sides differ less than wanted. */
+  'too-close',
+  /** The sides differ more than wanted. */
+  'too-far',
   /** Another instruction has the same prompt. */
   'duplicate',
   /** Another instruction has nearly the same prompt. */
   'near-duplicate',
-  /** The share of its source was reached. */
-  'source-share',
   /** The cap was reached. */
   'over-cap',
   /** The bytes are not a record. */
