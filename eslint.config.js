@@ -10,9 +10,11 @@ const homes = {
   '@confluentinc/schemaregistry': ['infra/codec/confluent-registry.ts'],
   pino: ['infra/logger.ts'],
   'node:sqlite': ['infra/sqlite.ts'],
-  zod: ['infra/config/schema.ts', 'infra/config/cluster-schema.ts'],
+  zod: ['infra/config/schema.ts', 'infra/config/cluster-schema.ts', 'infra/config/gates-schema.ts'],
   yaml: ['infra/config/load.ts'],
   diff: ['infra/cli/diff.ts'],
+  '@huggingface/tokenizers': ['infra/exports/gates/tokens.ts'],
+  'eld/medium': ['infra/exports/gates/language.ts'],
   kafkajs: ['infra/cluster/broker.ts', 'infra/log/kafka/*.ts'],
 };
 

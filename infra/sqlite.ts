@@ -249,7 +249,7 @@ function connect(file: string, readOnly: boolean, timeout: number): Database {
     try {
       return work();
     } catch (error) {
-      throw storageError(error, file);
+      throw storageError(error, file === '' ? 'a temporary file (see SQLITE_TMPDIR)' : file);
     }
   };
   if (!readOnly) attempt(() => mkdirSync(dirname(file), { recursive: true }));

@@ -310,3 +310,15 @@ export interface Iteration {
   readonly opened_at: number;
   readonly unread_sources: readonly string[];
 }
+
+/** Someone's decision about what exports may use: the latest one of each id holds. */
+export interface Removal {
+  readonly id: string;
+  readonly instruction_id: string;
+  readonly scope: 'instruction' | 'pair';
+  readonly pair_id: string | null;
+  readonly removed: boolean;
+  readonly why: string;
+  readonly who: string;
+  readonly decided_at: number;
+}

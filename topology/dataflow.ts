@@ -59,6 +59,7 @@ export const outside: Outside = {
     { topic: topics.instructions, by: 'sources' },
     { topic: topics.deadLetters, by: 'runtime' },
     { topic: topics.iterations, by: 'command line' },
+    { topic: topics.removals, by: 'command line' },
   ],
   reads: [
     { topic: topics.nodes, by: 'exports, tree view' },
@@ -66,5 +67,6 @@ export const outside: Outside = {
     { topic: topics.outcomes, by: 'status' },
     { topic: topics.deadLetters, by: 'command line' },
     { topic: topics.iterations, by: 'runtime' },
+    { topic: topics.removals, by: 'exports' },
   ],
 };

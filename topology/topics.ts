@@ -8,6 +8,7 @@ import type {
   Outcome,
   PreferencePair,
   Refinement,
+  Removal,
   Responses,
   SearchNode,
   Verdicts,
@@ -99,5 +100,11 @@ export const topics = {
     kept: 'latest',
     keyed: true,
     about: 'one manifest per iteration',
+  }),
+  removals: topic<Removal>('removals', {
+    schema: 'removal',
+    kept: 'latest',
+    keyed: true,
+    about: 'what people took out of exports, and why',
   }),
 };

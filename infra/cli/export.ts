@@ -12,6 +12,7 @@ import { writeExports } from '../run/write-exports.ts';
 import { unlessAborted } from '../signals.ts';
 import { oneLine } from '../text.ts';
 import { systemTime } from '../time.ts';
+import { exportBar } from './bar.ts';
 import {
   examples,
   homeOption,
@@ -82,13 +83,15 @@ taken for the whole. With --follow they are written again as more comes, until i
         }
         const write = async () => {
           const { complete } = await standingOf(view, iteration);
+          const bar = exportBar();
           const report = await writeExports({
             home: view,
             iteration,
             out,
             config: { export: { ...config.export, formats } },
             complete,
-          });
+            progress: bar.show,
+          }).finally(bar.end);
           await print(
             flags.json ? jsonLine({ ...report, complete }) : reportText(report, complete, flags),
           );

@@ -8,6 +8,7 @@ import { doctorCommand } from './doctor.ts';
 import { exportCommand } from './export.ts';
 import { ingestCommand } from './ingest.ts';
 import { pairCommand } from './pair.ts';
+import { purgeCommand, rejectCommand } from './remove.ts';
 import { runCommand } from './run.ts';
 import { simulateCommand } from './simulate.ts';
 import { statusCommand } from './status.ts';
@@ -61,6 +62,8 @@ Start here:
     pairCommand(),
     tapCommand(),
     exportCommand(),
+    rejectCommand(),
+    purgeCommand(),
     deadLettersCommand(),
     topologyCommand(),
     workerCommand(),

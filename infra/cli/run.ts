@@ -6,6 +6,7 @@ import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { resolveEndpoint, roles, settingsOf, type ResolvedEndpoint } from '../config/settings.ts';
 import { UsageError } from '../errors.ts';
+import { checkGateFiles } from '../exports/gates/gates.ts';
 import type { InputOptions } from '../input/read.ts';
 import { openSource, standardInputName } from '../input/source.ts';
 import { openAiEndpoint } from '../model/openai.ts';
@@ -37,6 +38,7 @@ import {
   type Progress,
   type ProgressView,
 } from './progress.ts';
+import { exportBar } from './bar.ts';
 import { onInterrupt } from './interrupt.ts';
 import { boundedNotices } from './notices.ts';
 import { openPipeline, workLogger } from './pipeline.ts';
@@ -142,6 +144,8 @@ async function runFile(
       );
     }
   }
+  // The files are written at the end, and it would be a pity to find out only then.
+  await checkGateFiles(config.export.gates);
   const source = await openSource(file);
   const cluster = resolveCluster(config, process.env);
   const logger = workLogger(flags.home, config, [...secrets, ...(cluster?.secrets ?? [])]);
@@ -182,6 +186,7 @@ async function runFile(
     view.end();
     notices.end();
     // Writing takes longer the more there is, and whoever interrupts waits for it.
+    const bar = exportBar();
     const exported =
       summary.admitted === 0 || interrupts.signal
         ? null
@@ -191,7 +196,8 @@ async function runFile(
             out: flags.out,
             config,
             complete: summary.complete,
-          });
+            progress: bar.show,
+          }).finally(bar.end);
     if (interrupts.signal && summary.admitted > 0) {
       notices.say(
         `No training files were written. To write what there is: ${exportCommand(flags)}`,

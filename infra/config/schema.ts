@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { faithful } from '../../processors/settings.ts';
 import { defaultExportSettings as exports } from '../exports/settings.ts';
 import { kafkaSection, registrySection } from './cluster-schema.ts';
+import { gatesSection } from './gates-schema.ts';
 
 /**
  * The configuration file, checked. Semantic settings decide which pairs come out and are fixed when an iteration
@@ -362,6 +363,13 @@ export const configSchema = z.strictObject({
         .lt(1)
         .default(exports.test_share)
         .describe('Share of the instructions, chosen by seed, whose rows go to test files.'),
+      sources: z
+        .record(z.string(), z.number().min(0).max(1))
+        .default(exports.sources)
+        .describe(
+          'Share of the pairs of a source that are kept, chosen by seed, by the name of the source; all of them unless it is named.',
+        ),
+      gates: gatesSection,
       base_model: z
         .string()
         .min(1)

@@ -1,16 +1,19 @@
 import { join } from 'node:path';
 import type { Settings } from '../../processors/settings.ts';
-import type { PreferencePair } from '../../schemas/records.ts';
 import { topics as all } from '../../topology/topics.ts';
-import type { Chance } from '../../processors/rules/chance.ts';
 import { chanceOf } from '../runtime/chance.ts';
+import { Candidates } from './candidates.ts';
 import { Publication, removeExport, type ExportedFile } from './files.ts';
-import type { Format, Kind, PreferenceRow, Split } from './format.ts';
+import type { Format, Kind, Split } from './format.ts';
+import { asksPassRate, openGates } from './gates/gates.ts';
+import { Lineage } from './lineage.ts';
 import { llamafactory } from './llamafactory.ts';
+import { tallyOf, type Tally } from './reasons.ts';
 import { refinerRows, type Iterations } from './refiner.ts';
+import { removalsIn } from './removals.ts';
+import { choosePairs, cleaned } from './selection.ts';
 import type { ExportFormat, ExportSettings } from './settings.ts';
-import { byKey } from './smallest.ts';
-import { recordAt, records, type Topics } from './topic.ts';
+import { endsOf, recordAt, type Ends, type Topics } from './topic.ts';
 import { trl } from './trl.ts';
 
 export interface ExportRequest extends Topics {
@@ -27,6 +30,7 @@ export interface ExportRequest extends Topics {
 export interface ExportedIteration {
   readonly id: string;
   readonly seed: number;
+  readonly models: Settings['models'];
   readonly prompts: Settings['prompts'];
 }
 
@@ -36,57 +40,83 @@ export interface ExportReport {
   readonly files: readonly ExportedFile[];
   /** Rows for training, of each kind, train and test together; a format may have had to leave some out. */
   readonly counts: Readonly<Record<Kind, number>>;
-  readonly rejectedByReason: Readonly<Record<RejectedReason, number>>;
+  /** Pairs that are in no file, or not in all, and records that cannot be read. */
+  readonly rejectedByReason: Tally;
 }
-
-/**
- * Why a row is in no file: its sides are the same text or one holds nothing, its bytes are not a record, the cap was
- * reached, or LLaMA-Factory could not read its turns (the other formats have it).
- */
-export type RejectedReason =
-  'equal-sides' | 'empty-side' | 'undecodable' | 'over-cap' | 'llamafactory-turns';
 
 /**
  * Writes the training files of some iterations. What is chosen, and its order, depends on the seed and on ids alone:
  * the same content makes the same bytes, whatever the order of the topics, and a second export touches nothing.
  *
- * @throws Error if a written file cannot be read back as its loader would; then nothing is published.
+ * @throws UsageError if a file that a gate needs cannot be used; Error if a written file cannot be read back as its
+ *   loader would. Then nothing is published.
  */
 export async function exportAll(request: ExportRequest): Promise<ExportReport> {
   const { settings, complete } = request;
   const folder = complete ? request.folder : join(request.folder, partial);
   const iterations: Iterations = new Map(request.iterations.map((one) => [one.id, one]));
+  const wanted = new Set(iterations.keys());
+  const topics = { ...request, ends: await endsOf(request, topicsRead(settings)) };
   const chance = chanceOf(request.seed, 'export', '');
-  const rejected = noneRejected();
-  const undecodable = () => (rejected.undecodable += 1);
   const splitOf = (instruction: string): Split =>
     chance(`split/${instruction}`) < settings.test_share ? 'test' : 'train';
   const formats = settings.formats.map((name) => ({ name, format: formatOf(name, settings) }));
   const counts = { preference: 0, refiner_sft: 0 };
 
   const publication = new Publication(folder);
-  const add = async (kind: Kind, instruction: string, make: (format: Format) => object | null) => {
+  const candidates = new Candidates();
+  const lineage = new Lineage();
+  const undecodable = (place: string) =>
+    candidates.reject({
+      kind: 'record',
+      id: place,
+      instruction: '',
+      finding: { reason: 'undecodable', detail: '' },
+    });
+  const add = async (
+    kind: Kind,
+    { id, instruction }: { readonly id: string; readonly instruction: string },
+    make: (format: Format) => object | null,
+  ) => {
     counts[kind] += 1;
     for (const { name, format } of formats) {
       const row = make(format);
       if (row) {
         await publication.addRow(format.path(kind, splitOf(instruction)), row, format.check[kind]);
       } else if (name === 'llamafactory') {
-        rejected['llamafactory-turns'] += 1;
+        const finding = { reason: 'llamafactory-turns', detail: '' } as const;
+        candidates.reject({ kind, id, instruction, finding });
       }
     }
   };
 
   try {
-    const places = await choosePairs(request, iterations, chance, rejected);
-    for (const { position } of places) {
-      const pair = await recordAt(request, all.pairs, position);
+    const removals = await removalsIn(topics, undecodable);
+    if (settings.gates.truncated !== 'off') await lineage.readCuts(topics, wanted, undecodable);
+    if (asksPassRate(settings.gates)) await lineage.readVerdicts(topics, wanted, undecodable);
+    const gates = await openGates(settings, removals, lineage, chance);
+    await choosePairs(
+      { topics, iterations: wanted, settings, gates, chance, undecodable },
+      candidates,
+    );
+    const found = candidates.count();
+    for (const place of candidates.inOrder()) {
+      const pair = await recordAt(topics, all.pairs, place.position);
       const row = cleaned(pair);
-      await add('preference', pair.instruction_id, (format) => format.preference(row));
+      await add('preference', place, (format) => format.preference(row));
+      if (counts.preference % toldEvery === 0 || counts.preference === found) {
+        request.progress?.({ step: 'writing pairs', done: counts.preference, of: found });
+      }
     }
-    const refiner = await refinerRows(request, iterations, settings.caps, chance, undecodable);
-    for (const { instruction, messages } of refiner) {
-      await add('refiner_sft', instruction, (format) => format.conversation(messages));
+    const refiner = await refinerRows(topics, iterations, settings.caps, chance, {
+      undecodable,
+      findingOf: ({ kind, row }) =>
+        gates.instruction(row) ?? (kind === 'refinement' ? removals.ofPair(row.id) : null),
+      rejected: (id, instruction, finding) =>
+        candidates.reject({ kind: 'refiner_sft', id, instruction, finding }),
+    });
+    for (const row of refiner) {
+      await add('refiner_sft', row, (format) => format.conversation(row.messages));
     }
     for (const { format } of formats) {
       const hasRows = (kind: Kind, split: Split) => publication.rows(format.path(kind, split)) > 0;
@@ -94,78 +124,71 @@ export async function exportAll(request: ExportRequest): Promise<ExportReport> {
         await publication.addText(path, text);
       }
     }
+    for (const rejection of candidates.rejections()) {
+      await publication.addRow('rejected.jsonl', rejection, () => null);
+    }
+    const rejected = tallyOf(
+      new Map([...candidates.tally('preference'), ...candidates.tally('record')]),
+    );
     const files = await publication.publish({
       pipeline: request.pipeline,
-      iterations: request.iterations.map(({ id, seed, prompts }) => ({
+      iterations: request.iterations.map(({ id, seed, models, prompts }) => ({
         id,
         seed,
+        models,
         judge_prompt: prompts.judge.hash,
         refine_prompt: prompts.refine.hash,
       })),
       complete,
       seed: request.seed,
       settings,
+      gate_files: gates.files,
+      read: readText(topics.ends),
       counts,
       rejected,
+      rejected_refiner: Object.fromEntries(candidates.tally('refiner_sft')),
+      sources: candidates.sources(),
+      distances: candidates.distances(),
     });
     if (complete) await removeExport(join(request.folder, partial));
     return { folder, files, counts, rejectedByReason: rejected };
   } catch (error) {
     await publication.abandon();
     throw error;
+  } finally {
+    candidates.close();
+    lineage.close();
   }
 }
 
 /** Where an unfinished export goes: a part is never taken for the whole. */
 const partial = 'partial';
 
-const noneRejected = (): Record<RejectedReason, number> => ({
-  'equal-sides': 0,
-  'empty-side': 0,
-  undecodable: 0,
-  'over-cap': 0,
-  'llamafactory-turns': 0,
-});
+/** Rows between two tellings. */
+const toldEvery = 500;
+
+/** In an order in which whatever a pair is made from is there, if the pair is. */
+const topicsRead = ({ gates }: ExportSettings) => [
+  all.pairs,
+  all.refinements,
+  all.nodes,
+  all.verdicts,
+  ...(gates.truncated === 'off' ? [] : [all.responses]),
+  all.removals,
+];
+
+/** Which offsets were looked at, the first and the one behind the last. */
+const readText = (ends: Ends) =>
+  Object.fromEntries(
+    [...ends].map(([topic, partitions]) => [
+      topic,
+      partitions.map(({ partition, earliest, latest }) => ({
+        partition,
+        from: earliest,
+        to: latest,
+      })),
+    ]),
+  );
 
 const formatOf = (name: ExportFormat, settings: ExportSettings): Format =>
   name === 'trl' ? trl : llamafactory(settings);
-
-/** The pairs to export, in their order: of each only its place is kept. */
-async function choosePairs(
-  { settings, ...topics }: ExportRequest,
-  iterations: Iterations,
-  chance: Chance,
-  rejected: Record<RejectedReason, number>,
-): Promise<readonly Place[]> {
-  // Null for a pair that is left out, so that a repeat of it is not counted again.
-  const found = new Map<string, Place | null>();
-  const undecodable = () => (rejected.undecodable += 1);
-  for await (const { row, position } of records(topics, all.pairs, undecodable)) {
-    if (!iterations.has(row.iteration) || found.has(row.id)) continue;
-    const reason = whyNot(cleaned(row));
-    if (reason) rejected[reason] += 1;
-    const place = { id: row.id, key: chance(`pair/${row.id}`), position };
-    found.set(row.id, reason ? null : place);
-  }
-  const fit = [...found.values()].filter((place) => place !== null).sort(byKey);
-  const places = fit.slice(0, settings.max_pairs ?? fit.length);
-  rejected['over-cap'] += fit.length - places.length;
-  return places;
-}
-
-interface Place {
-  readonly id: string;
-  readonly key: number;
-  readonly position: number;
-}
-
-function whyNot({ chosen, rejected }: PreferenceRow): RejectedReason | null {
-  if (chosen === '' || rejected === '') return 'empty-side';
-  return chosen === rejected ? 'equal-sides' : null;
-}
-
-const cleaned = ({ messages, chosen, rejected }: PreferencePair): PreferenceRow => ({
-  messages,
-  chosen: chosen.trim(),
-  rejected: rejected.trim(),
-});

@@ -9,9 +9,11 @@ import {
   type TrainingRow,
 } from '../../processors/rules/training.ts';
 import type { Settings } from '../../processors/settings.ts';
-import type { SearchNode } from '../../schemas/records.ts';
+import type { Refinement, SearchNode, Verdicts } from '../../schemas/records.ts';
 import { topics as all } from '../../topology/topics.ts';
 import { chanceOf } from '../runtime/chance.ts';
+import type { Finding } from './gates/gate.ts';
+import { openScratch } from './scratch.ts';
 import type { ExportSettings } from './settings.ts';
 import { Smallest } from './smallest.ts';
 import { recordAt, records, type Topics } from './topic.ts';
@@ -19,6 +21,21 @@ import { recordAt, records, type Topics } from './topic.ts';
 /** A refiner row with the instruction that it comes from, which decides its split. */
 export interface RefinerRow extends TrainingRow {
   readonly instruction: string;
+}
+
+/** A record that a row could be made from. */
+export type RefinerSource =
+  | { readonly kind: 'refinement'; readonly row: Refinement }
+  | { readonly kind: 'verdicts'; readonly row: Verdicts }
+  | { readonly kind: 'node'; readonly row: SearchNode };
+
+/** What keeps records out, and who is told. */
+export interface RefinerGates {
+  /** Told the place of a record that is none. */
+  readonly undecodable: (place: string) => void;
+  /** Null if rows may be made from the record. */
+  readonly findingOf: (source: RefinerSource) => Finding | null;
+  readonly rejected: (id: string, instruction: string, finding: Finding) => void;
 }
 
 /** What the rules need of an iteration, by its id. */
@@ -36,8 +53,13 @@ export async function refinerRows(
   iterations: Iterations,
   caps: ExportSettings['caps'],
   order: Chance,
-  undecodable: () => void,
+  { undecodable, findingOf, rejected }: RefinerGates,
 ): Promise<readonly RefinerRow[]> {
+  const stays = (source: RefinerSource): boolean => {
+    const finding = findingOf(source);
+    if (finding) rejected(source.row.id, source.row.instruction_id, finding);
+    return finding === null;
+  };
   const sets = {
     refine: new Smallest<RefinerRow>(caps.refine),
     above: new Smallest<RefinerRow>(caps.above),
@@ -51,21 +73,23 @@ export async function refinerRows(
 
   for await (const { row } of records(topics, all.refinements, undecodable)) {
     const iteration = iterations.get(row.iteration);
-    if (iteration) keep('refine', refineRow(row, iteration.prompts), row.instruction_id);
+    if (!iteration || !stays({ kind: 'refinement', row })) continue;
+    keep('refine', refineRow(row, iteration.prompts), row.instruction_id);
   }
 
   for await (const { row } of records(topics, all.verdicts, undecodable)) {
     const iteration = iterations.get(row.iteration);
-    if (!iteration) continue;
+    if (!iteration || !stays({ kind: 'verdicts', row })) continue;
     const { pass, fail } = verdictRows(row, iteration.prompts);
     for (const one of pass) keep('pass', one, row.instruction_id);
     for (const one of fail) keep('fail', one, row.instruction_id);
   }
 
   for await (const { tree, nodes } of trees(topics, iterations, undecodable)) {
-    const [{ iteration: id, instruction_id: instruction }] = nodes;
+    const [node] = nodes;
+    const { iteration: id, instruction_id: instruction } = node;
     const iteration = iterations.get(id);
-    if (!iteration) continue;
+    if (!iteration || !stays({ kind: 'node', row: node })) continue;
     const chance = chanceOf(iteration.seed, id, tree);
     const { above, below } = nodeRows(nodes, chance, iteration.prompts);
     if (above) keep('above', above, instruction);
@@ -84,32 +108,76 @@ export async function refinerRows(
   return assemble(rows, caps, order) as readonly RefinerRow[];
 }
 
-/** All nodes of a tree whose votes differed, tree by tree; the nodes of one may be far apart in the topic. */
+/**
+ * All nodes of a tree whose votes differed, tree by tree. The nodes of one may be far apart in the topic, so their
+ * places are sorted first, on disk: there are more of them than of anything else.
+ */
 async function* trees(
   topics: Topics,
   iterations: Iterations,
-  undecodable: () => void,
+  undecodable: (place: string) => void,
 ): AsyncGenerator<{
   readonly tree: string;
   readonly nodes: readonly [SearchNode, ...(readonly SearchNode[])];
 }> {
-  const positions = new Map<string, number[]>();
-  for await (const { row, position } of records(topics, all.nodes, undecodable)) {
-    // Only a node whose votes differed can make a row, and most have a unanimous judge.
-    if (!iterations.has(row.iteration) || row.value === null) continue;
-    if (row.value === 0 || row.value === 1) continue;
-    const tree = fullId(row.iteration, row.instruction_id, String(row.tree));
-    const known = positions.get(tree);
-    if (known) known.push(position);
-    else positions.set(tree, [position]);
-  }
-  for (const [tree, places] of positions) {
+  const places = createPlaces();
+  try {
+    for await (const { row, position } of records(topics, all.nodes, undecodable)) {
+      // Only a node whose votes differed can make a row, and most have a unanimous judge.
+      if (!iterations.has(row.iteration) || row.value === null) continue;
+      if (row.value === 0 || row.value === 1) continue;
+      places.add(fullId(row.iteration, row.instruction_id, String(row.tree)), position);
+    }
+    let open = '';
     const nodes = new Map<string, SearchNode>();
-    for (const place of places) {
-      const node = await recordAt(topics, all.nodes, place);
+    for (const { tree, position } of places.inOrder(topics)) {
+      const [first, ...others] = nodes.values();
+      if (tree !== open && first) yield { tree: open, nodes: [first, ...others] };
+      if (tree !== open) nodes.clear();
+      open = tree;
+      const node = await recordAt(topics, all.nodes, position);
       nodes.set(node.node_id, node);
     }
     const [first, ...others] = nodes.values();
-    if (first) yield { tree, nodes: [first, ...others] };
+    if (first) yield { tree: open, nodes: [first, ...others] };
+  } finally {
+    places.close();
   }
 }
+
+function createPlaces() {
+  const database = openScratch(
+    'CREATE TABLE places (tree TEXT, position INTEGER, PRIMARY KEY (tree, position)) WITHOUT ROWID',
+  );
+  const insert = database.prepare('INSERT OR IGNORE INTO places VALUES (?, ?)');
+  const next = database.prepare(
+    'SELECT tree, position FROM places WHERE (tree, position) > (?, ?) ORDER BY tree, position LIMIT ?',
+  );
+  let count = 0;
+  return {
+    add: (tree: string, position: number) => {
+      count += insert.run(tree, position);
+    },
+    /** Those of one tree after each other, in the order of the topic. */
+    *inOrder({
+      progress,
+    }: Topics): Generator<{ readonly tree: string; readonly position: number }> {
+      let done = 0;
+      for (let [tree, position] = ['', -1]; ;) {
+        const page = next
+          .all(tree, position, placesAtOnce)
+          .map((row) => ({ tree: String(row[0]), position: Number(row[1]) }));
+        yield* page;
+        done += page.length;
+        progress?.({ step: 'reading trees', done, of: count });
+        const last = page.at(-1);
+        if (!last) return;
+        ({ tree, position } = last);
+      }
+    },
+    close: () => database.close(),
+  };
+}
+
+/** Places that are held in memory. */
+const placesAtOnce = 1000;

@@ -11,10 +11,53 @@ export interface ExportSettings {
   readonly caps: Readonly<Record<SetName, number>>;
   /** Share of the instructions, chosen by seed, whose rows go to test files; 0 for none. */
   readonly test_share: number;
+  /** Share of a source's pairs that are kept, chosen by seed; all of them where a source is not named. */
+  readonly sources: Readonly<Record<string, number>>;
+  readonly gates: GateSettings;
   /** What the ready trainer configurations name as the model to train: a folder or a hub name. */
   readonly base_model: string;
   /** LLaMA-Factory's name of that model's chat template. */
   readonly template: string;
+}
+
+/** What must not reach a file. A gate that could surprise is off by default. */
+export interface GateSettings {
+  /** Needs the tokenizer of the model that is to be trained: without one, lengths are not looked at. */
+  readonly tokens: {
+    readonly tokenizer: string | null;
+    /** Of the prompt with the longer side. */
+    readonly max: number;
+    /** What the chat template puts around each turn. */
+    readonly per_turn: number;
+  };
+  /** Of the sides of a pair: 0 for the same text, 1 for nothing in common. */
+  readonly distance: { readonly min: number; readonly max: number };
+  readonly duplicates: {
+    readonly exact: boolean;
+    /** Share of word triples in common from which prompts are nearly the same; null to look for equal ones only. */
+    readonly near: number | null;
+  };
+  readonly benchmarks: {
+    readonly files: readonly string[];
+    /** How many words in a row count as found. */
+    readonly words: number;
+    /** Share of a benchmark prompt that must be found. */
+    readonly overlap: number;
+  };
+  readonly phrases: readonly string[];
+  readonly refusals: 'off' | 'chosen' | 'either';
+  /** Where a model reported that it was cut off, or also where a refiner's answer lacks its closing mark. */
+  readonly truncated: 'off' | 'known' | 'likely';
+  /** `same` as the instruction's, unless that asks for another. */
+  readonly language: 'any' | 'same';
+  /** Of the judged responses to the instruction, those that passed. */
+  readonly pass_rate: { readonly min: number; readonly max: number };
+  /** Versions whose pairs are kept; none named for any. */
+  readonly models: {
+    readonly actor: readonly string[];
+    readonly judge: readonly string[];
+    readonly refiner: readonly string[];
+  };
 }
 
 export type ExportFormat = 'llamafactory' | 'trl';
@@ -24,6 +67,21 @@ export const defaultExportSettings: ExportSettings = {
   max_pairs: null,
   caps: defaultCaps,
   test_share: 0,
+  sources: {},
+  gates: {
+    // The cutoff of the shipped dpo.yaml; five to eight tokens a turn is what common templates add.
+    tokens: { tokenizer: null, max: 2048, per_turn: 8 },
+    distance: { min: 0, max: 1 },
+    duplicates: { exact: true, near: null },
+    // As in Tülu 3 (arXiv 2411.15124): half of a prompt in runs of eight words.
+    benchmarks: { files: [], words: 8, overlap: 0.5 },
+    phrases: ['[[start]]', '[[end]]', 'Final Judgement: Yes', 'Final Judgement: No'],
+    refusals: 'off',
+    truncated: 'known',
+    language: 'any',
+    pass_rate: { min: 0, max: 1 },
+    models: { actor: [], judge: [], refiner: [] },
+  },
   base_model: 'meta-llama/Llama-3.1-8B-Instruct',
   template: 'llama3',
 };

@@ -1,6 +1,6 @@
 import { PermanentError } from '../../processors/processor.ts';
-import { nameOnLog, type Topic } from '../../topology/topology.ts';
-import type { Log, LogRecord } from '../log/log.ts';
+import { nameOnLog, type Topic, type TopicInfo } from '../../topology/topology.ts';
+import type { Log, LogRecord, PartitionEnds } from '../log/log.ts';
 import { scan } from '../log/scan.ts';
 
 /** Turns the bytes of a topic into its record, or a promise of it; `schema` is the topic's. */
@@ -11,6 +11,30 @@ export interface Topics {
   readonly log: Log;
   readonly decode: Decode;
   readonly pipeline: string;
+  /** What there was to read when the export began; what there is now unless given. */
+  readonly ends?: Ends;
+  /** Told now and then how far the reading of a topic is. */
+  readonly progress?: (progress: ExportProgress) => void;
+}
+
+/** Where each partition of a topic began and ended, by the topic's short name. */
+export type Ends = ReadonlyMap<string, readonly PartitionEnds[]>;
+
+/** How far one step of an export is; `done` never goes back within a step, and its last is `of`. */
+export interface ExportProgress {
+  readonly step: string;
+  readonly done: number;
+  readonly of: number;
+}
+
+/** One moment for all topics, so that what is written meanwhile is in none of them. */
+export async function endsOf(
+  { log, pipeline }: Topics,
+  topics: readonly TopicInfo[],
+): Promise<Ends> {
+  const ends = new Map<string, readonly PartitionEnds[]>();
+  for (const topic of topics) ends.set(topic.name, await log.ends(nameOnLog(pipeline, topic)));
+  return ends;
 }
 
 /** A record with the one number that finds it again: partition · 2^40 + offset. */
@@ -22,23 +46,55 @@ export interface Placed<Row> {
 const offsets = 2 ** 40;
 
 /**
- * Every record that the topic holds now, partition by partition. One that cannot be decoded is told of and passed
- * over.
+ * Every record that the topic holds, partition by partition. One that cannot be decoded is passed over, and its place
+ * told (`topic/partition/offset`).
  */
 export async function* records<Row>(
   topics: Topics,
   topic: Topic<Row>,
-  undecodable: () => void,
+  undecodable: (place: string) => void,
 ): AsyncGenerator<Placed<Row>> {
-  for await (const record of scan(topics.log, nameOnLog(topics.pipeline, topic))) {
+  const name = nameOnLog(topics.pipeline, topic);
+  const ends = topics.ends?.get(topic.name) ?? (await topics.log.ends(name));
+  const tell = teller(topics, topic, ends);
+  for await (const record of scan(topics.log, name, { ends })) {
+    const { partition, offset } = record;
+    tell(partition, offset);
     const row = await decoded(topics, topic, record).catch((error: unknown) => {
       if (!(error instanceof PermanentError)) throw error;
-      undecodable();
+      undecodable(`${topic.name}/${partition}/${offset}`);
       return null;
     });
-    if (row) yield { row, position: record.partition * offsets + record.offset };
+    if (row) yield { row, position: partition * offsets + offset };
   }
+  tell(Number.POSITIVE_INFINITY, 0);
 }
+
+/** Progress by offsets, so that gaps between them count as passed. */
+function teller(
+  { progress }: Topics,
+  { name }: TopicInfo,
+  ends: readonly PartitionEnds[],
+): (partition: number, offset: number) => void {
+  if (!progress) return () => undefined;
+  const step = `reading ${name}`;
+  const of = ends.reduce((sum, { earliest, latest }) => sum + latest - earliest, 0);
+  let records = 0;
+  return (partition, offset) => {
+    const isLast = partition === Number.POSITIVE_INFINITY;
+    records += 1;
+    if (records % toldEvery !== 0 && !isLast) return;
+    const done = ends.reduce((sum, one) => {
+      if (one.partition > partition) return sum;
+      const passed = one.partition === partition ? offset + 1 : one.latest;
+      return sum + Math.max(0, passed - one.earliest);
+    }, 0);
+    progress({ step, done, of });
+  };
+}
+
+/** Records between two tellings. */
+const toldEvery = 500;
 
 /** @throws Error if the record is no longer there. */
 export async function recordAt<Row>(

@@ -11,7 +11,7 @@ import { plainReaders } from '../input/instruction.ts';
 import type { Journal } from '../journal/journal.ts';
 import { openSqliteJournal, readCounters } from '../journal/sqlite.ts';
 import type { Log } from '../log/log.ts';
-import { openSqliteLog } from '../log/sqlite.ts';
+import { openSqliteLog, type SqliteLog } from '../log/sqlite.ts';
 import { lagOf } from '../runtime/lag.ts';
 import { StorageError } from '../sqlite.ts';
 import type { Time } from '../time.ts';
@@ -118,7 +118,7 @@ export async function viewHome(options: {
     return {
       folder,
       pipeline,
-      log,
+      log: withEveryTopic(log, pipeline),
       serde: createSerde(registry, pipeline, plainReaders),
       registry,
       counters: (iteration) => readCounters(join(folder, files.journal), iteration),
@@ -128,6 +128,17 @@ export async function viewHome(options: {
       },
     };
   });
+}
+
+/** Topics that were added since the home was written last hold nothing; the next run makes them. */
+function withEveryTopic(log: SqliteLog, pipeline: string): Log {
+  const names = Object.values(topics).map((topic) => nameOnLog(pipeline, topic));
+  const missing = names.filter((name) => !log.topics.includes(name));
+  if (missing.length === 0 || missing.length === names.length) return log;
+  return {
+    ...log,
+    ends: (topic) => (missing.includes(topic) ? Promise.resolve([]) : log.ends(topic)),
+  };
 }
 
 /** Storage says what is wrong with a file; here it becomes something that the user can mend. */

@@ -9,9 +9,15 @@ import type { Log, LogRecord, PartitionEnds } from './log.ts';
 export async function* scan(
   log: Log,
   topic: string,
-  { from = null, to = null, pageRecords = 1000, pageBytes = 16 * 1024 * 1024 }: ScanOptions = {},
+  {
+    from = null,
+    to = null,
+    ends,
+    pageRecords = 1000,
+    pageBytes = 16 * 1024 * 1024,
+  }: ScanOptions = {},
 ): AsyncGenerator<LogRecord> {
-  for (const { partition, earliest, latest } of await log.ends(topic)) {
+  for (const { partition, earliest, latest } of ends ?? (await log.ends(topic))) {
     const first = from === null ? earliest : await log.offsetAt(topic, partition, from);
     const last = to === null ? latest : Math.min(latest, await log.offsetAt(topic, partition, to));
     for (let next = first; next < last;) {
@@ -30,6 +36,8 @@ export async function* scan(
 export interface ScanOptions {
   readonly from?: number | null;
   readonly to?: number | null;
+  /** What there is to read, as it was at some moment; as it is now unless given. */
+  readonly ends?: readonly PartitionEnds[];
   /** Records that are held at once. */
   readonly pageRecords?: number;
   /** Bytes that are held at once. */

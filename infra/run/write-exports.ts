@@ -1,6 +1,7 @@
 import type { Config } from '../config/schema.ts';
 import { RunError } from '../errors.ts';
 import { exportAll, type ExportReport } from '../exports/export.ts';
+import type { ExportProgress } from '../exports/topic.ts';
 import type { Home } from '../home/home.ts';
 import { findIteration, settingsIn } from './iteration.ts';
 
@@ -17,20 +18,22 @@ export async function writeExports(request: {
   readonly out: string;
   readonly config: Pick<Config, 'export'>;
   readonly complete: boolean;
+  readonly progress?: (progress: ExportProgress) => void;
 }): Promise<ExportReport> {
-  const { home, iteration, out, config, complete } = request;
+  const { home, iteration, out, config, complete, progress } = request;
   const { log, serde, pipeline } = home;
   const manifest = await findIteration(log, serde, pipeline, iteration);
   if (!manifest) throw new RunError(`iteration ${iteration} was never opened in this home`);
-  const { seed, prompts } = settingsIn(manifest);
+  const { seed, models, prompts } = settingsIn(manifest);
   return exportAll({
     log,
     decode: (schema, bytes) => serde.decode(schema, bytes),
     pipeline,
-    iterations: [{ id: iteration, seed, prompts }],
+    iterations: [{ id: iteration, seed, models, prompts }],
     seed,
     complete,
     folder: out,
     settings: config.export,
+    ...(progress && { progress }),
   });
 }

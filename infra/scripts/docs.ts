@@ -81,7 +81,7 @@ interface Schema {
   readonly description?: string;
   readonly default?: unknown;
   readonly properties?: Readonly<Record<string, Schema>>;
-  readonly additionalProperties?: unknown;
+  readonly additionalProperties?: Schema | boolean;
   readonly items?: Schema;
   readonly anyOf?: readonly Schema[];
   readonly enum?: readonly string[];
@@ -221,7 +221,13 @@ function rangeOf(schema: Schema): string {
     const items = schema.items ? rangeOf(schema.items) : 'anything';
     return `a list of ${items}${counts.some(Boolean) ? ` (${counts.filter(Boolean).join(' ')})` : ''}`;
   }
-  if (type === 'object') return 'names with any values';
+  if (type === 'object') {
+    const { additionalProperties: values } = schema;
+    return typeof values === 'object' && values.type !== undefined
+      ? `names, each with ${rangeOf(values)}`
+      : 'names with any values';
+  }
+  if (type === 'boolean') return '`true`, `false`';
   if (type === 'null') return '`null`';
   if (type === 'integer' || type === 'number') {
     return [

@@ -94,6 +94,10 @@ export function aclsOf(asked: AclsAsked): readonly CommandAcls[] {
     [['status', 'tree', 'pair', 'tap', 'export', 'dead-letters list', 'dead-letters show'], reads],
     [['dead-letters retry'], [opened, checked, ...retryDeeds(asked)]],
     [['copy'], [opened, checked, ...copyDeeds(asked)]],
+    [
+      ['reject', 'purge'],
+      [opened, checked, ...removalDeeds(asked)],
+    ],
   ];
   return commands.map(([names, deeds]) => ({
     commands: names,
@@ -212,6 +216,13 @@ function retryDeeds(asked: AclsAsked): readonly Deed[] {
     ...appended(asked),
   ];
 }
+
+const removalDeeds = (asked: AclsAsked): readonly Deed[] => [
+  on(asked, topics.pairs, 'Read', 'with reject: whether the pair is there'),
+  on(asked, topics.instructions, 'Read', 'with purge: whether the instruction is there'),
+  on(asked, topics.removals, 'Read', 'what was decided before'),
+  on(asked, topics.removals, 'Write', 'what is decided now'),
+];
 
 /** Records for several partitions that are there all or not at all. */
 const appended = ({ pipeline }: AclsAsked): readonly Deed[] => [

@@ -94,6 +94,19 @@ test('format and config decide what is written', async () => {
   });
 });
 
+test('a file that a gate needs and that is not there is said before a run asks anything', async () => {
+  const made = await folder();
+  const [config, input] = [join(made, 'spar.yaml'), join(made, 'in.jsonl')];
+  await writeFile(config, 'export:\n  gates:\n    benchmarks:\n      files: [/nowhere.jsonl]\n');
+  await writeFile(input, '{"prompt": "a"}\n');
+  const model = ['--model-url', 'http://127.0.0.1:9/v1', '--model', 'none'];
+  const at = join(made, 'home');
+  const ran = await spar('run', input, '--home', at, '--config', config, ...model);
+  expect(ran.code).toBe(2);
+  expect(ran.err).toContain('/nowhere.jsonl');
+  expect(await readdir(made)).toEqual(['in.jsonl', 'spar.yaml']);
+});
+
 test('--json is the report', async () => {
   const { at, out } = await homeAndOut();
   const ran = await spar('export', '--home', at, '--out', out, '--json');

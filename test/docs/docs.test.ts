@@ -115,7 +115,9 @@ function complaintAbout(words: readonly string[], whole: boolean): string | null
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0 || error.code === 'commander.help') return null;
     // A command that is only spoken of need not be complete.
-    const named = error.code === 'commander.missingArgument';
+    const named = ['commander.missingArgument', 'commander.missingMandatoryOptionValue'].includes(
+      error.code,
+    );
     return named && (!whole || words.includes('…')) ? null : error.message;
   }
 }

@@ -4,12 +4,16 @@ import { join } from 'node:path';
 import { fc, test as property } from '@fast-check/vitest';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { exportAll, type ExportRequest } from '../../infra/exports/export.ts';
+import { openSqliteLog } from '../../infra/log/sqlite.ts';
+import { systemTime } from '../../infra/time.ts';
 import { PermanentError } from '../../processors/processor.ts';
 import type { Message } from '../../schemas/records.ts';
 import {
   decode,
   filesIn,
+  fill,
   logOf,
+  logTopics,
   node,
   pair,
   request,
@@ -40,6 +44,12 @@ async function exported(written: Partial<Written>, changes: Partial<ExportReques
 const turns = (...contents: readonly string[]): Message[] =>
   contents.map((content, index) => ({ role: index % 2 === 0 ? 'user' : 'assistant', content }));
 const system: Message = { role: 'system', content: 'be brief' };
+
+/** A manifest without what was read: the same records may be at other places of another log. */
+const withoutOffsets = (manifest: string): object => ({
+  ...(JSON.parse(manifest) as object),
+  read: null,
+});
 
 const names = ['a', 'b', 'c', 'd', 'e'];
 
@@ -221,7 +231,10 @@ describe('what is written depends on the records alone', () => {
       caps: { refine: 3, above: 3, below: 3, fail: 3, pass: 3 },
     };
     const texts = (files: Readonly<Record<string, { readonly text: string }>>) =>
-      Object.entries(files).map(([path, { text }]) => [path, text]);
+      Object.entries(files).map(([path, { text }]) => [
+        path,
+        path === 'manifest.json' ? withoutOffsets(text) : text,
+      ]);
     const expected = await exported(runOf(names), { settings });
     const log = await logOf(written, partitions, (index) => index);
     const found = await exported({}, { settings, log });
@@ -268,6 +281,33 @@ describe('what is written depends on the records alone', () => {
     expect(tests.size).toBeGreaterThan(5);
     expect(report.counts.preference).toBe(30);
   });
+});
+
+test('the same topics make the same bytes on every log, the manifest too', async () => {
+  const log = openSqliteLog({
+    file: join(root, 'home', 'log.sqlite'),
+    topics: logTopics,
+    partitions: 2,
+    time: systemTime,
+  });
+  const run = { ...runOf(names), pairs: [...runOf(names).pairs, pair('f', { chosen: '' })] };
+  try {
+    await fill(log, run, (index) => index);
+    const texts = ({ files }: Awaited<ReturnType<typeof exported>>) =>
+      Object.entries(files).map(([path, { text }]) => [path, text]);
+    const inMemory = await exported({}, { log: await logOf(run, 2, (index) => index) });
+    expect(texts(await exported({}, { log }))).toEqual(texts(inMemory));
+    expect(inMemory.json('manifest.json')).toMatchObject({
+      read: {
+        'preference-pairs': [
+          { partition: 0, from: 0, to: 3 },
+          { partition: 1, from: 0, to: 3 },
+        ],
+      },
+    });
+  } finally {
+    await log.close();
+  }
 });
 
 describe('a folder of exports', () => {
@@ -354,7 +394,15 @@ describe('a folder of exports', () => {
       pipeline: 'spar',
       complete: true,
       seed: 7,
-      iterations: [{ id: '1', seed: 7, judge_prompt: 'j1', refine_prompt: 'r1' }],
+      iterations: [
+        {
+          id: '1',
+          seed: 7,
+          models: { actor: 'actor', judge: 'judge', refiner: 'refiner' },
+          judge_prompt: 'j1',
+          refine_prompt: 'r1',
+        },
+      ],
       counts: { preference: 5, refiner_sft: 25 },
     });
     expect(manifest.files).toEqual(report.files);

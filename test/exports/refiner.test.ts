@@ -31,6 +31,10 @@ test('what is kept while scanning is what the rules would choose from everything
 
   const topics = { log: await logOf(run), decode, pipeline: 'spar' };
   const iterations = new Map([['1', { seed: 7, prompts }]]);
-  const rows = await refinerRows(topics, iterations, caps, order, () => expect.unreachable());
+  const rows = await refinerRows(topics, iterations, caps, order, {
+    undecodable: () => expect.unreachable(),
+    findingOf: () => null,
+    rejected: () => expect.unreachable(),
+  });
   expect(rows.map(({ id, messages }) => ({ id, messages }))).toEqual(expected);
 });

@@ -10,6 +10,8 @@ import type {
   PathNode,
   PreferencePair,
   Refinement,
+  Removal,
+  Responses,
   SearchNode,
   Verdicts,
   Vote,
@@ -32,6 +34,7 @@ const models = {
   refiner_model: 'refiner',
   refine_prompt: 'r1',
 };
+const actors = { actor: 'actor', judge: 'judge', refiner: 'refiner' };
 const user = (content: string): Message => ({ role: 'user', content });
 
 export const prompts = {
@@ -183,11 +186,34 @@ export function verdicts(name: string): Verdicts {
   };
 }
 
+export function responses(name: string, finishReasons: readonly string[]): Responses {
+  return {
+    ...spend,
+    id: `1/${name}`,
+    iteration: '1',
+    instruction_id: name,
+    messages: [user(`instruction ${name}`)],
+    constraints: [],
+    source: 'in.jsonl',
+    extra: '{}',
+    responses: finishReasons.map((finish_reason, index) => ({
+      index,
+      text: `response ${index} to ${name}`,
+      reasoning: null,
+      finish_reason,
+    })),
+    given: false,
+    actor_model: 'actor',
+  };
+}
+
 export interface Written {
   readonly pairs: readonly PreferencePair[];
   readonly refinements: readonly Refinement[];
   readonly nodes: readonly SearchNode[];
   readonly verdicts: readonly Verdicts[];
+  readonly responses?: readonly Responses[];
+  readonly removals?: readonly Removal[];
 }
 
 /** A small run's records: every instruction has a pair, a refinement, four nodes and two judged responses. */
@@ -205,26 +231,34 @@ export const encode = (record: unknown): Uint8Array => Buffer.from(JSON.stringif
 export const decode = (_schema: string, bytes: Uint8Array): unknown =>
   JSON.parse(Buffer.from(bytes).toString());
 
-/** A log with these records, each to the partition that `partitionOf` names. */
+/** A log in memory with these records, each to the partition that `partitionOf` names. */
 export async function logOf(
   written: Partial<Written>,
   partitions = 1,
   partitionOf: (index: number) => number = () => 0,
 ): Promise<Log> {
-  const log = createMemoryLog({
-    topics: Object.values(topics).map((topic) => ({
-      name: nameOnLog('spar', topic),
-      keyed: topic.keyed,
-    })),
-    partitions,
-    time: systemTime,
-  });
+  const log = createMemoryLog({ topics: logTopics, partitions, time: systemTime });
+  await fill(log, written, partitionOf);
+  return log;
+}
+
+/** All topics, as logs are opened with them. */
+export const logTopics = Object.values(topics).map((topic) => ({
+  name: nameOnLog('spar', topic),
+  keyed: topic.keyed,
+}));
+
+export async function fill(
+  log: Log,
+  written: Partial<Written>,
+  partitionOf: (index: number) => number = () => 0,
+): Promise<void> {
   const append = async (topic: TopicInfo, rows: readonly { readonly id: string }[] = []) => {
     for (const [index, row] of rows.entries()) {
       await log.append([
         {
           topic: nameOnLog('spar', topic),
-          partition: partitionOf(index) % partitions,
+          partition: partitionOf(index) % log.partitions,
           key: row.id,
           headers: {},
           value: encode(row),
@@ -236,14 +270,15 @@ export async function logOf(
   await append(topics.refinements, written.refinements);
   await append(topics.nodes, written.nodes);
   await append(topics.verdicts, written.verdicts);
-  return log;
+  await append(topics.responses, written.responses);
+  await append(topics.removals, written.removals);
 }
 
 export const request = (log: Log, folder: string): ExportRequest => ({
   log,
   decode,
   pipeline: 'spar',
-  iterations: [{ id: '1', seed: 7, prompts }],
+  iterations: [{ id: '1', seed: 7, models: actors, prompts }],
   seed: 7,
   complete: true,
   folder,

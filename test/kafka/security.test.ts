@@ -25,6 +25,7 @@ const commands = [
   'status',
   'dead-letters retry',
   'copy',
+  'reject',
 ] as const;
 type Command = (typeof commands)[number];
 const nobody = 'nobody';
@@ -164,6 +165,13 @@ describe('with the rights that are documented, and no other', () => {
     expect(none.stderr).toContain('there is nothing to retry');
   });
 
+  test('a pair and an instruction are taken out of exports', async () => {
+    const { stdout } = await done('status', 'pair', '--json', ...homeOf('status'));
+    const { id, instruction_id } = JSON.parse(stdout) as Record<'id' | 'instruction_id', string>;
+    await done('reject', 'reject', id, '--why', 'wrong', ...homeOf('reject'));
+    await done('reject', 'purge', instruction_id, '--why', 'private', ...homeOf('reject'));
+  });
+
   test('a home is copied', async () => {
     const moved = 'moved';
     await spar([...place.args, '--pipeline', moved, '--limit', '4']).ended;
@@ -186,6 +194,8 @@ describe('without them', () => {
     { args: ['tap', 'outcomes'] },
     { args: ['export'] },
     { args: ['dead-letters', 'retry', '--all'] },
+    { args: ['reject', '1/a/0', '--why', 'wrong'] },
+    { args: ['purge', 'a', '--why', 'private'] },
   ])('spar $args says which right is missing, and where they are listed', async ({ args }) => {
     const given = args.map((word) => (word === 'FILE' ? place.file : word));
     const asks = ['worker', 'run'].includes(args[0] ?? '') ? model : [];

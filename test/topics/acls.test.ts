@@ -39,6 +39,16 @@ function allows(
 
 const onLog = (topic: { readonly name: string }) => nameOnLog('spar', topic);
 
+/** To work for every stage. */
+const ofAllGroups = [
+  'group spar.sample.* Read',
+  ...['judge', 'fan-out', 'expand', 'evaluate', 'pair'].map((stage) => `group spar.${stage} Read`),
+  'transactional-id spar.sample.* Write',
+  ...['judge', 'fan-out', 'expand', 'evaluate', 'pair'].map(
+    (stage) => `transactional-id spar.${stage}-* Write`,
+  ),
+];
+
 describe('the least that a command needs', () => {
   test.each<[string, readonly string[]]>([
     ['topics apply', ['topic spar.* AlterConfigs+Create+Describe']],
@@ -69,24 +79,29 @@ describe('the least that a command needs', () => {
         'transactional-id spar.append.* Write',
       ],
     ],
-    ...['run', 'copy'].map((command): [string, readonly string[]] => [
+    ...['reject', 'purge'].map((command): [string, readonly string[]] => [
       command,
       [
-        'topic spar.* DescribeConfigs+Read+Write',
-        'group spar.sample.* Read',
-        'group spar.judge Read',
-        'group spar.fan-out Read',
-        'group spar.expand Read',
-        'group spar.evaluate Read',
-        'group spar.pair Read',
-        'transactional-id spar.sample.* Write',
-        'transactional-id spar.judge-* Write',
-        'transactional-id spar.fan-out-* Write',
-        'transactional-id spar.expand-* Write',
-        'transactional-id spar.evaluate-* Write',
-        'transactional-id spar.pair-* Write',
+        'topic spar.* Describe+DescribeConfigs',
+        'topic spar.preference-pairs Read',
+        'topic spar.instructions Read',
+        'topic spar.removals Read+Write',
       ],
     ]),
+    ['copy', ['topic spar.* DescribeConfigs+Read+Write', ...ofAllGroups]],
+    [
+      'run',
+      [
+        'topic spar.* DescribeConfigs+Read',
+        // All but what people decide.
+        ...[
+          ...['instructions', 'iterations', 'responses', 'dead-letters', 'outcomes', 'verdicts'],
+          ...['negatives', 'search.expand', 'search.evaluate', 'search.nodes', 'refinements'],
+          'preference-pairs',
+        ].map((name) => `topic spar.${name} Write`),
+        ...ofAllGroups,
+      ],
+    ],
   ])('spar %s', (command, expected) => {
     expect(lines(aclsFor(command))).toEqual(expected);
   });

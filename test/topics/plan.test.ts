@@ -127,7 +127,7 @@ describe('the difference', () => {
     expect(planned(all[2]!)).toBe('6 partitions × 3, kept for ever, 8.1 MiB');
     expect(planned(all[3]!)).toBe('6 partitions × 3, kept 30 d, 1.1 MiB');
     expect(planned(all.at(-1)!)).toBe('6 partitions × 3, only the latest of each key, 1.1 MiB');
-    expect(complaints(all)).toEqual(['spar.instructions, spar.responses and 10 more: missing']);
+    expect(complaints(all)).toEqual(['spar.instructions, spar.responses and 11 more: missing']);
   });
 
   test('is a missing topic, which gets as many partitions as the others have', () => {
@@ -283,7 +283,7 @@ describe('the difference', () => {
     expect(levels(all)).toEqual(topics.map(() => 'problem'));
     expect(complaints(all)).toEqual([
       expect.stringMatching(
-        /^spar\.instructions, spar\.responses and 10 more: 6 partitions, and the settings say 12\..*set kafka\.partitions to 6, or name another pipeline$/,
+        /^spar\.instructions, spar\.responses and 11 more: 6 partitions, and the settings say 12\..*set kafka\.partitions to 6, or name another pipeline$/,
       ),
     ]);
   });

@@ -1,0 +1,77 @@
+import type { Chance } from '../../../processors/rules/chance.ts';
+import type { Lineage } from '../lineage.ts';
+import type { Removals } from '../removals.ts';
+import type { ExportSettings } from '../settings.ts';
+import { openBenchmarks, type GateFile } from './benchmarks.ts';
+import type { Candidate, Finding, Gate, InstructionGate } from './gate.ts';
+import { languageGate, openDetect } from './language.ts';
+import { modelsGate } from './models.ts';
+import { passRateGate } from './pass-rate.ts';
+import { phrasesGate } from './phrases.ts';
+import { refusalsGate } from './refusals.ts';
+import { sidesGate } from './sides.ts';
+import { sourcesGate } from './sources.ts';
+import { openTokensGate } from './tokens.ts';
+import { truncationGate } from './truncation.ts';
+
+/** The gates that are on. */
+export interface Gates {
+  /** What keeps an instruction out, with all that came of it. */
+  readonly instruction: InstructionGate;
+  /** What keeps a pair out, the first that finds something. */
+  readonly pair: (candidate: Candidate) => Finding | null;
+  /** Files that decide, too: the manifest has their hashes. */
+  readonly files: readonly GateFile[];
+}
+
+/** @throws UsageError if a file that the settings name cannot be used */
+export async function openGates(
+  { gates: settings, sources }: Pick<ExportSettings, 'gates' | 'sources'>,
+  removals: Removals,
+  lineage: Lineage,
+  chance: Chance,
+): Promise<Gates> {
+  const { tokens, models, phrases, refusals, truncated, pass_rate, language } = settings;
+  const benchmarks = await openBenchmarks(settings.benchmarks);
+  const length = tokens.tokenizer === null ? null : await openTokensGate(tokens.tokenizer, tokens);
+  const instruction: InstructionGate = (asked) =>
+    removals.ofInstruction(asked) ?? benchmarks.gate(asked);
+  // The cheap ones come first, since none is asked about what another has found. Those that are off are not there.
+  const gates: readonly Gate[] = [
+    ({ pair }) => removals.ofInstruction(pair) ?? removals.ofPair(pair.id),
+    sidesGate,
+    modelsGate(models),
+    ...(Object.keys(sources).length === 0 ? [] : [sourcesGate(sources, chance)]),
+    ...(phrases.length === 0 ? [] : [phrasesGate(phrases)]),
+    ...(refusals === 'off' ? [] : [refusalsGate(refusals)]),
+    ...(truncated === 'off' ? [] : [truncationGate(truncated, lineage)]),
+    ...(asksPassRate(settings) ? [passRateGate(pass_rate, lineage)] : []),
+    ...(length ? [length.gate] : []),
+    ...(language === 'any' ? [] : [languageGate(await openDetect())]),
+    ({ pair }) => benchmarks.gate(pair),
+  ];
+  return {
+    instruction,
+    pair: (candidate) => {
+      for (const gate of gates) {
+        const finding = gate(candidate);
+        if (finding) return finding;
+      }
+      return null;
+    },
+    files: [...(length ? [length.file] : []), ...benchmarks.files],
+  };
+}
+
+/** @throws UsageError if a file that the settings name cannot be used */
+export async function checkGateFiles({
+  benchmarks,
+  tokens,
+}: ExportSettings['gates']): Promise<void> {
+  await openBenchmarks(benchmarks);
+  if (tokens.tokenizer !== null) await openTokensGate(tokens.tokenizer, tokens);
+}
+
+/** Whether verdicts have to be read: they are the largest topic. */
+export const asksPassRate = ({ pass_rate }: ExportSettings['gates']): boolean =>
+  pass_rate.min > 0 || pass_rate.max < 1;
