@@ -6,6 +6,7 @@ import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { RunError } from '../errors.ts';
 import type { ExportReport } from '../exports/export.ts';
+import { exportFormats } from '../exports/settings.ts';
 import type { HomeView } from '../home/home.ts';
 import { findIteration } from '../run/iteration.ts';
 import { writeExports } from '../run/write-exports.ts';
@@ -52,10 +53,9 @@ taken for the whole. With --follow they are written again as more comes, until i
     .option('--out <dir>', 'where the files go', 'spar-out')
     .addOption(iterationOption())
     .addOption(
-      new Option('--format <format...>', 'only these (default: both)').choices([
-        'llamafactory',
-        'trl',
-      ]),
+      new Option('--format <format...>', 'only these (default: llamafactory and trl)').choices(
+        exportFormats,
+      ),
     )
     .option('--follow', 'write them again as more comes, until interrupted')
     .option('--every <seconds>', 'how often at most, with --follow', wholeNumber(1), 30)

@@ -1,6 +1,10 @@
 import { z } from 'zod';
 import { faithful } from '../../processors/settings.ts';
-import { defaultExportSettings as exports } from '../exports/settings.ts';
+import {
+  defaultExportSettings as exports,
+  exportFormats,
+  exportSets,
+} from '../exports/settings.ts';
 import { kafkaSection, registrySection } from './cluster-schema.ts';
 
 /**
@@ -316,10 +320,14 @@ export const configSchema = z.strictObject({
   export: z
     .strictObject({
       formats: z
-        .array(z.enum(['llamafactory', 'trl']))
+        .array(z.enum(exportFormats))
         .min(1)
         .default([...exports.formats])
         .describe('Whose loaders the files are for.'),
+      sets: z
+        .array(z.enum(exportSets))
+        .default([...exports.sets])
+        .describe('What is written for them; `raw` has all lineage of the pairs instead.'),
       max_pairs: z
         .int()
         .min(1)
@@ -356,6 +364,22 @@ export const configSchema = z.strictObject({
         })
         .prefault({})
         .describe('Rows of each refiner set at most.'),
+      actor: z
+        .strictObject({
+          passing: z
+            .int()
+            .min(0)
+            .default(exports.actor.passing)
+            .describe('Passing responses of an instruction at most, chosen by seed.'),
+          max_rows: z
+            .int()
+            .min(1)
+            .nullable()
+            .default(exports.actor.max_rows)
+            .describe('Rows at most, chosen by seed; null for all.'),
+        })
+        .prefault({})
+        .describe('What the set `actor_sft` takes, beside every accepted refinement.'),
       test_share: z
         .number()
         .min(0)

@@ -4,14 +4,17 @@ import type { PreferencePair } from '../../schemas/records.ts';
 import { topics as all } from '../../topology/topics.ts';
 import type { Chance } from '../../processors/rules/chance.ts';
 import { chanceOf } from '../runtime/chance.ts';
+import { actorRows } from './actor.ts';
 import { Publication, removeExport, type ExportedFile } from './files.ts';
-import type { Format, Kind, PreferenceRow, Split } from './format.ts';
-import { llamafactory } from './llamafactory.ts';
+import type { FormatReason, Kind, PreferenceRow, RowOf, Split } from './format.ts';
+import { formatsOf } from './formats.ts';
+import { lineageIn } from './lineage.ts';
 import { refinerRows, type Iterations } from './refiner.ts';
-import type { ExportFormat, ExportSettings } from './settings.ts';
+import type { ExportSettings } from './settings.ts';
 import { byKey } from './smallest.ts';
+import { Counting, treesOf } from './statistics.ts';
+import { stepRows, Unpairing } from './sides.ts';
 import { recordAt, records, type Topics } from './topic.ts';
-import { trl } from './trl.ts';
 
 export interface ExportRequest extends Topics {
   /** Whose records to export, each with what its manifest says. */
@@ -41,10 +44,11 @@ export interface ExportReport {
 
 /**
  * Why a row is in no file: its sides are the same text or one holds nothing, its bytes are not a record, the cap was
- * reached, or LLaMA-Factory could not read its turns (the other formats have it).
+ * reached; or why it is not in the files of one format: LLaMA-Factory could not read its turns, axolotl would cut its
+ * text in the wrong place.
  */
 export type RejectedReason =
-  'equal-sides' | 'empty-side' | 'undecodable' | 'over-cap' | 'llamafactory-turns';
+  'equal-sides' | 'empty-side' | 'undecodable' | 'over-cap' | FormatReason;
 
 /**
  * Writes the training files of some iterations. What is chosen, and its order, depends on the seed and on ids alone:
@@ -61,37 +65,61 @@ export async function exportAll(request: ExportRequest): Promise<ExportReport> {
   const undecodable = () => (rejected.undecodable += 1);
   const splitOf = (instruction: string): Split =>
     chance(`split/${instruction}`) < settings.test_share ? 'test' : 'train';
-  const formats = settings.formats.map((name) => ({ name, format: formatOf(name, settings) }));
-  const counts = { preference: 0, refiner_sft: 0 };
+  const formats = formatsOf(settings.formats, settings);
+  const has = (kind: Kind) =>
+    formats.some(({ sets }) => sets[kind]) && (kind === 'lineage' || settings.sets.includes(kind));
+  const counts = noRows();
+  const statistics = new Counting();
 
   const publication = new Publication(folder);
-  const add = async (kind: Kind, instruction: string, make: (format: Format) => object | null) => {
+  const add = async <Name extends Kind>(kind: Name, instruction: string, from: RowOf[Name]) => {
     counts[kind] += 1;
-    for (const { name, format } of formats) {
-      const row = make(format);
+    for (const { path, sets, leavesOut } of formats) {
+      const set = sets[kind];
+      if (!set) continue;
+      const row = set.row(from);
       if (row) {
-        await publication.addRow(format.path(kind, splitOf(instruction)), row, format.check[kind]);
-      } else if (name === 'llamafactory') {
-        rejected['llamafactory-turns'] += 1;
+        await publication.addRow(path(kind, splitOf(instruction)), row, set.check, set.columns);
+      } else if (leavesOut) {
+        rejected[leavesOut] += 1;
       }
     }
   };
 
   try {
     const places = await choosePairs(request, iterations, chance, rejected);
+    const lineageOf = has('lineage')
+      ? await lineageIn(request, new Set(places.map(({ id }) => id)), undecodable)
+      : null;
+    const unpairing = new Unpairing((instruction, row) => add('unpaired', instruction, row));
     for (const { position } of places) {
       const pair = await recordAt(request, all.pairs, position);
       const row = cleaned(pair);
-      await add('preference', pair.instruction_id, (format) => format.preference(row));
+      const { instruction_id: instruction } = pair;
+      statistics.add(row);
+      if (has('preference')) await add('preference', instruction, row);
+      if (has('steps')) for (const step of stepRows(pair)) await add('steps', instruction, step);
+      if (has('unpaired')) await unpairing.add(instruction, row);
+      if (lineageOf) await add('lineage', instruction, await lineageOf(pair));
     }
-    const refiner = await refinerRows(request, iterations, settings.caps, chance, undecodable);
-    for (const { instruction, messages } of refiner) {
-      await add('refiner_sft', instruction, (format) => format.conversation(messages));
+    await unpairing.finish();
+    if (has('refiner_sft')) {
+      const rows = await refinerRows(request, iterations, settings.caps, chance, undecodable);
+      for (const { instruction, messages } of rows) await add('refiner_sft', instruction, messages);
     }
-    for (const { format } of formats) {
-      const hasRows = (kind: Kind, split: Split) => publication.rows(format.path(kind, split)) > 0;
-      for (const [path, text] of Object.entries(format.extras(hasRows))) {
-        await publication.addText(path, text);
+    if (has('actor_sft')) {
+      const rows = actorRows(request, iterations, settings.actor, chance, undecodable);
+      for await (const { instruction, messages } of rows) {
+        await add('actor_sft', instruction, messages);
+      }
+    }
+    if (settings.formats.includes('huggingface')) {
+      statistics.trees = await treesOf(request, iterations);
+    }
+    for (const { path, extras } of formats) {
+      const rows = (kind: Kind, split: Split) => publication.rows(path(kind, split));
+      for (const [place, text] of Object.entries(extras({ rows, statistics }))) {
+        await publication.addText(place, text);
       }
     }
     const files = await publication.publish({
@@ -125,10 +153,17 @@ const noneRejected = (): Record<RejectedReason, number> => ({
   undecodable: 0,
   'over-cap': 0,
   'llamafactory-turns': 0,
+  'axolotl-text': 0,
 });
 
-const formatOf = (name: ExportFormat, settings: ExportSettings): Format =>
-  name === 'trl' ? trl : llamafactory(settings);
+const noRows = (): Record<Kind, number> => ({
+  preference: 0,
+  steps: 0,
+  unpaired: 0,
+  refiner_sft: 0,
+  actor_sft: 0,
+  lineage: 0,
+});
 
 /** The pairs to export, in their order: of each only its place is kept. */
 async function choosePairs(
@@ -164,8 +199,12 @@ function whyNot({ chosen, rejected }: PreferenceRow): RejectedReason | null {
   return chosen === rejected ? 'equal-sides' : null;
 }
 
-const cleaned = ({ messages, chosen, rejected }: PreferencePair): PreferenceRow => ({
-  messages,
-  chosen: chosen.trim(),
-  rejected: rejected.trim(),
+const cleaned = (pair: PreferencePair): PreferenceRow => ({
+  id: pair.id,
+  source: pair.source,
+  messages: pair.messages,
+  chosen: pair.chosen.trim(),
+  rejected: pair.rejected.trim(),
+  depth: pair.depth,
+  value: pair.chosen_value,
 });

@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, rmdir, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import { lines } from '../input/pieces.ts';
+import { isParquet, ParquetRows, parquetRows, type Columns } from './parquet.ts';
+import type { RowCheck } from './rows.ts';
+import { JsonLines, Staged } from './staged.ts';
 
 /** A file of an export, by its path within the folder; `rows` is null where it holds none. */
 export interface ExportedFile {
@@ -11,9 +14,6 @@ export interface ExportedFile {
   readonly bytes: number;
   readonly sha256: string;
 }
-
-/** What a row must look like to the loader that will read it; null if it does. */
-export type RowCheck = (row: unknown) => string | null;
 
 /**
  * A set of files that is published together. Each is written to a temporary file beside its place and read back;
@@ -28,16 +28,19 @@ export class Publication {
     this.folder = folder;
   }
 
-  /** Adds a row to a file of one JSON object a line; the first row opens it. */
-  async addRow(path: string, row: unknown, check: RowCheck): Promise<void> {
-    const file = await this.stage(path, check);
-    file.rows += 1;
-    await file.write(`${escaped(JSON.stringify(row, wellFormed))}\n`);
+  /**
+   * Adds a row to a file; the first row opens it.
+   *
+   * @param columns those of a Parquet file; without them it is one JSON object a line
+   */
+  async addRow(path: string, row: object, check: RowCheck, columns?: Columns): Promise<void> {
+    const file = this.staged.get(path) ?? (await this.open(path, check, columns));
+    await file.addRow(row);
   }
 
   async addText(path: string, text: string): Promise<void> {
-    const file = await this.stage(path, null);
-    await file.write(text);
+    const file = this.staged.get(path) ?? (await this.open(path, null));
+    await file.addText(text);
   }
 
   /** Rows written to the file so far. */
@@ -73,7 +76,7 @@ export class Publication {
   /** Removes the temporary files of what was not published. */
   async abandon(): Promise<void> {
     for (const [path, file] of this.staged) {
-      await file.close();
+      await file.drop();
       await rm(temporary(this.place(path)), { force: true });
     }
     this.staged.clear();
@@ -93,12 +96,12 @@ export class Publication {
     await replace(temporary(place), place, createHash('sha256').update(text).digest('hex'));
   }
 
-  private async stage(path: string, check: RowCheck | null): Promise<Staged> {
-    const known = this.staged.get(path);
-    if (known) return known;
+  private async open(path: string, check: RowCheck | null, columns?: Columns): Promise<Staged> {
     const place = temporary(this.place(path));
     await mkdir(dirname(place), { recursive: true });
-    const file = new Staged(place, await open(place, 'w'), check);
+    const handle = await open(place, 'w');
+    const writer = columns ? new ParquetRows(handle, columns) : new JsonLines(handle);
+    const file = new Staged(place, handle, check, writer);
     this.staged.set(path, file);
     return file;
   }
@@ -119,56 +122,27 @@ const manifestName = 'manifest.json';
 
 const temporary = (place: string): string => `${place}.part`;
 
-/** Writes gather in memory until there are this many characters. */
-const bufferedMax = 256 * 1024;
-
-/** A temporary file under way. */
-class Staged {
-  readonly place: string;
-  readonly check: RowCheck | null;
-  rows = 0;
-  private readonly handle: FileHandle;
-  private buffered = '';
-  private closed = false;
-
-  constructor(place: string, handle: FileHandle, check: RowCheck | null) {
-    this.place = place;
-    this.handle = handle;
-    this.check = check;
-  }
-
-  async write(text: string): Promise<void> {
-    this.buffered += text;
-    if (this.buffered.length >= bufferedMax) await this.flush();
-  }
-
-  async close(): Promise<void> {
-    if (this.closed) return;
-    this.closed = true;
-    try {
-      await this.flush();
-      await this.handle.sync();
-    } finally {
-      await this.handle.close();
-    }
-  }
-
-  private async flush(): Promise<void> {
-    const text = this.buffered;
-    this.buffered = '';
-    await this.handle.appendFile(text);
-  }
-}
-
 /**
  * Loaders drop a row that they do not like with a warning at most, so every row is read back as they would.
  */
 async function readBack(path: string, file: Staged): Promise<ExportedFile> {
+  const { rows, bytes, sha256 } = await (isParquet(path)
+    ? readParquet(path, file)
+    : readLines(path, file));
+  if (rows !== file.rows) {
+    throw new Error(`${path}: ${file.rows} rows were written, ${rows} can be read back`);
+  }
+  return { path, rows: file.check ? rows : null, bytes, sha256 };
+}
+
+type Found = Pick<ExportedFile, 'bytes' | 'sha256'> & { readonly rows: number };
+
+async function readLines(path: string, { place, check }: Staged): Promise<Found> {
   const hash = createHash('sha256');
   let bytes = 0;
   let rows = 0;
   async function* watched(): AsyncGenerator<Uint8Array> {
-    for await (const chunk of createReadStream(file.place)) {
+    for await (const chunk of createReadStream(place)) {
       const part = chunk as Uint8Array; // No encoding is set, so it is bytes.
       hash.update(part);
       bytes += part.length;
@@ -176,15 +150,25 @@ async function readBack(path: string, file: Staged): Promise<ExportedFile> {
     }
   }
   for await (const line of lines(watched(), Number.POSITIVE_INFINITY)) {
-    if (!file.check || !line.bytes) continue;
+    if (!check || !line.bytes) continue;
     rows += 1;
-    const problem = file.check(JSON.parse(Buffer.from(line.bytes).toString()));
-    if (problem !== null) throw new Error(`${path}:${line.line}: ${problem}`);
+    refuse(path, line.line, check(JSON.parse(Buffer.from(line.bytes).toString())));
   }
-  if (rows !== file.rows) {
-    throw new Error(`${path}: ${file.rows} rows were written, ${rows} can be read back`);
+  return { rows, bytes, sha256: hash.digest('hex') };
+}
+
+async function readParquet(path: string, { place, check }: Staged): Promise<Found> {
+  let rows = 0;
+  for await (const row of parquetRows(place)) {
+    rows += 1;
+    refuse(path, rows, check?.(row) ?? null);
   }
-  return { path, rows: file.check ? rows : null, bytes, sha256: hash.digest('hex') };
+  const { size } = await stat(place);
+  return { rows, bytes: size, sha256: (await sha256Of(place)) ?? '' };
+}
+
+function refuse(path: string, line: number, problem: string | null): void {
+  if (problem !== null) throw new Error(`${path}:${line}: ${problem}`);
 }
 
 async function replace(from: string, to: string, sha256: string): Promise<void> {
@@ -192,7 +176,8 @@ async function replace(from: string, to: string, sha256: string): Promise<void> 
   else await rename(from, to);
 }
 
-async function sha256Of(place: string): Promise<string | null> {
+/** Null if there is no such file. */
+export async function sha256Of(place: string): Promise<string | null> {
   const hash = createHash('sha256');
   try {
     for await (const chunk of createReadStream(place)) hash.update(chunk as Uint8Array);
@@ -255,14 +240,3 @@ const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).
 
 const sorted = <Value>(map: ReadonlyMap<string, Value>): readonly (readonly [string, Value])[] =>
   [...map].sort(([one], [other]) => (one < other ? -1 : 1));
-
-/** Arrow refuses half of a surrogate pair, and with it the whole file. */
-const wellFormed = (_key: string, value: unknown): unknown =>
-  typeof value === 'string' ? value.toWellFormed() : value;
-
-/** Readers that split text at every Unicode line end would cut a row in two. */
-const escaped = (json: string): string =>
-  json.replaceAll(
-    /[\u0085\u2028\u2029]/g,
-    (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );

@@ -45,7 +45,7 @@ describe('what a loader would drop in silence is never published', () => {
     ['no prompt', trl, { prompt: [], chosen: [answer], rejected: [answer] }],
   ])('a pair with %s', async (_name, format, row) => {
     const publication = new Publication(folder);
-    await publication.addRow('rows.jsonl', row, format.check.preference);
+    await publication.addRow('rows.jsonl', row, format.sets.preference!.check);
     await expect(publication.publish({})).rejects.toThrow(/^rows\.jsonl:1: /);
     await publication.abandon();
     expect(await filesIn(folder)).toEqual({});
@@ -58,7 +58,7 @@ describe('what a loader would drop in silence is never published', () => {
     ['ends with the user', trl, { messages: [user] }],
   ])('a conversation that %s', async (_name, format, row) => {
     const publication = new Publication(folder);
-    await publication.addRow('rows.jsonl', row, format.check.refiner_sft);
+    await publication.addRow('rows.jsonl', row, format.sets.refiner_sft!.check);
     await expect(publication.publish({})).rejects.toThrow(/^rows\.jsonl:1: /);
     await publication.abandon();
     expect(await filesIn(folder)).toEqual({});

@@ -7,6 +7,7 @@ import { createMemoryLog } from '../../infra/log/memory.ts';
 import { systemTime } from '../../infra/time.ts';
 import type {
   Message,
+  Outcome,
   PathNode,
   PreferencePair,
   Refinement,
@@ -42,7 +43,7 @@ export const prompts = {
   refine: { template: 'Refine it between [[start]] and [[end]].', hash: 'r1' },
 };
 
-const pathNode = (node_id: string, parent_id: string | null, text: string): PathNode => ({
+export const pathNode = (node_id: string, parent_id: string | null, text: string): PathNode => ({
   node_id,
   parent_id,
   depth: parent_id === null ? 0 : 1,
@@ -183,15 +184,32 @@ export function verdicts(name: string): Verdicts {
   };
 }
 
+/** How the tree of an instruction ended. */
+export const outcome = (name: string, changes: Partial<Outcome> = {}): Outcome => ({
+  ...spend,
+  id: `1/${name}/0`,
+  iteration: '1',
+  instruction_id: name,
+  tree: 0,
+  trees: 1,
+  outcome: 'paired',
+  cause: null,
+  revision: 0,
+  evaluated: 3,
+  ...changes,
+});
+
 export interface Written {
+  readonly outcomes: readonly Outcome[];
   readonly pairs: readonly PreferencePair[];
   readonly refinements: readonly Refinement[];
   readonly nodes: readonly SearchNode[];
   readonly verdicts: readonly Verdicts[];
 }
 
-/** A small run's records: every instruction has a pair, a refinement, four nodes and two judged responses. */
+/** A small run's records: every instruction has an outcome, a pair, a refinement, four nodes and two judged responses. */
 export const runOf = (names: readonly string[]): Written => ({
+  outcomes: names.map((name) => outcome(name)),
   pairs: names.map((name) => pair(name)),
   refinements: names.map((name) => refinement(name)),
   // One after the other by child, so that the nodes of a tree are far apart.
@@ -232,6 +250,7 @@ export async function logOf(
       ]);
     }
   };
+  await append(topics.outcomes, written.outcomes);
   await append(topics.pairs, written.pairs);
   await append(topics.refinements, written.refinements);
   await append(topics.nodes, written.nodes);
