@@ -5,6 +5,7 @@ import { topics } from '../../topology/topics.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { RunError } from '../errors.ts';
+import { checkExport } from '../exports/check.ts';
 import type { ExportReport } from '../exports/export.ts';
 import { exportFormats } from '../exports/settings.ts';
 import type { HomeView } from '../home/home.ts';
@@ -25,6 +26,7 @@ import {
   wholeNumber,
 } from './options.ts';
 import { counted, jsonLine, print } from './output.ts';
+import { checkText } from './export-check.ts';
 import { standingOf } from './standing.ts';
 import { homeFlag, type PipelineFlags } from './flags.ts';
 import { withView } from './pipeline.ts';
@@ -34,6 +36,7 @@ interface Flags extends PipelineFlags {
   readonly iteration: string;
   readonly config?: string;
   readonly format?: Config['export']['formats'];
+  readonly check?: string | true;
   readonly follow?: true;
   readonly every: number;
   readonly json?: true;
@@ -43,9 +46,10 @@ export const exportCommand = (): Command =>
   new Command('export')
     .summary('write training files from what a home holds')
     .description(
-      `Writes preference pairs and the refiner's training data for LLaMA-Factory and TRL. The same content makes the
-same files. An iteration that is not finished is written to partial/ within the folder, so that a part is never
-taken for the whole. With --follow they are written again as more comes, until interrupted.`,
+      `Writes preference pairs and the refiner's training data for LLaMA-Factory and TRL, or for others with --format.
+The same content makes the same files. An iteration that is not finished is written to partial/ within the folder, so that a part is never
+taken for the whole. With --follow they are written again as more comes, until interrupted. With --check they are
+loaded as their trainers do, and whatever those would drop, misread or stop at is named.`,
     )
     .addOption(homeOption())
     .addOption(brokersOption())
@@ -57,6 +61,10 @@ taken for the whole. With --follow they are written again as more comes, until i
         exportFormats,
       ),
     )
+    .option(
+      '--check [dir]',
+      'load the files as their trainers do, and show the first rows; with a folder, write nothing',
+    )
     .option('--follow', 'write them again as more comes, until interrupted')
     .option('--every <seconds>', 'how often at most, with --follow', wholeNumber(1), 30)
     .option('--config <file>', 'a YAML file with export settings')
@@ -67,10 +75,15 @@ taken for the whole. With --follow they are written again as more comes, until i
       examples(
         'spar export --out training',
         'spar export --home runs/a --iteration 2 --format trl --out training',
+        'spar export --check training',
         'spar export --follow --every 60 --config spar.yaml',
       ),
     )
     .action(async (flags: Flags, command: Command) => {
+      if (typeof flags.check === 'string') {
+        await check(flags.check, flags);
+        return;
+      }
       const config = loadConfig(flags.config ?? null, overridesOf(command, process.env));
       const formats = flags.format ?? config.export.formats;
       await withView(flags, command, async (view) => {
@@ -92,11 +105,21 @@ taken for the whole. With --follow they are written again as more comes, until i
           await print(
             flags.json ? jsonLine({ ...report, complete }) : reportText(report, complete, flags),
           );
+          if (flags.check) await check(report.folder, flags);
         };
         if (flags.follow) await again(view, write, flags.every * 1000);
         else await write();
       });
     });
+
+/** @throws RunError if something is wrong with the files. */
+async function check(folder: string, { json }: Pick<Flags, 'json'>): Promise<void> {
+  const report = await checkExport(folder);
+  await print(json ? jsonLine(report) : checkText(report));
+  if (report.problems.length > 0) {
+    throw new RunError(`${counted(report.problems.length, 'problem')} in the files of ${folder}`);
+  }
+}
 
 /** Writes now, and whenever something has ended since, not more often than that; until it is interrupted. */
 async function again(view: HomeView, write: () => Promise<void>, everyMs: number): Promise<void> {

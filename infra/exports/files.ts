@@ -118,7 +118,7 @@ export async function removeExport(folder: string): Promise<void> {
   await removeEmptyFolder(folder);
 }
 
-const manifestName = 'manifest.json';
+export const manifestName = 'manifest.json';
 
 const temporary = (place: string): string => `${place}.part`;
 
@@ -197,11 +197,14 @@ async function previousFiles(folder: string): Promise<readonly string[]> {
     if (isMissing(error)) return [];
     throw error;
   }
-  return pathsIn(text).filter((path) => {
-    // Anyone may have edited the manifest; it never leads out of its folder.
-    const inside = relative(folder, join(folder, path));
-    return inside !== '' && inside !== '..' && !inside.startsWith(`..${sep}`);
-  });
+  // Anyone may have edited the manifest; it never leads out of its folder.
+  return pathsIn(text).filter((path) => inside(folder, path));
+}
+
+/** Whether a path within a folder stays there. */
+export function inside(folder: string, path: string): boolean {
+  const way = relative(folder, join(folder, path));
+  return way !== '' && way !== '..' && !way.startsWith(`..${sep}`);
 }
 
 function pathsIn(manifest: string): readonly string[] {
@@ -236,7 +239,8 @@ async function removeEmptyFolder(folder: string): Promise<void> {
   }
 }
 
-const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
+export const isMissing = (error: unknown): boolean =>
+  (error as NodeJS.ErrnoException).code === 'ENOENT';
 
 const sorted = <Value>(map: ReadonlyMap<string, Value>): readonly (readonly [string, Value])[] =>
   [...map].sort(([one], [other]) => (one < other ? -1 : 1));

@@ -119,6 +119,27 @@ function alternates(messages: readonly Message[], last: 'user' | 'assistant'): b
   );
 }
 
+/**
+ * What would make the loader misread or miss our data sets; null if nothing. Data sets of others may be there, too.
+ *
+ * @param information what `dataset_info.json` says
+ * @param names the files beside it
+ */
+export function informationProblem(information: unknown, names: readonly string[]): string | null {
+  const described = information as Readonly<Record<string, unknown>> | null;
+  if (typeof described !== 'object' || described === null) return 'it is no JSON object';
+  for (const kind of kinds) {
+    for (const split of splits) {
+      if (!names.includes(fileName(kind, split))) continue;
+      const found = described[dataSet(kind, split)];
+      if (JSON.stringify(found) !== JSON.stringify(describe(kind, split))) {
+        return `${dataSet(kind, split)} is not described as it must be: file, columns and all five tags`;
+      }
+    }
+  }
+  return null;
+}
+
 /** Once `columns` or `tags` is given, whatever it leaves out counts as null: so all five tags are there. */
 const describe = (kind: Kind, split: Split) => ({
   file_name: fileName(kind, split),

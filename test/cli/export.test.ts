@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { noteSource } from '../../infra/run/iteration.ts';
@@ -126,4 +126,34 @@ test('a run exports by the settings that its iteration was opened with', async (
     'iteration 2 was never opened in this home',
   );
   await written.close();
+});
+
+test('--check shows what was written, as its loader has it', async () => {
+  const { at, out } = await homeAndOut();
+  const ran = await spar('export', '--home', at, '--out', out, '--check');
+  expect(ran.code).toBe(0);
+  expect(ran.out).toMatch(/trl\/preference\/train\.jsonl {2}1 row {2}good\n {2}prompt +user: /);
+  expect(ran.out).toContain(`4 data files in ${out} can be loaded as they are.\n`);
+});
+
+test('--check with a folder needs no home, writes nothing, and fails if something is wrong', async () => {
+  const { at, out } = await homeAndOut();
+  await spar('export', '--home', at, '--out', out);
+  await rm(at, { recursive: true });
+  expect((await spar('export', '--check', out)).code).toBe(0);
+  await writeFile(join(out, 'trl/preference/train.jsonl'), '{"prompt": "x"}\n');
+  const ran = await spar('export', '--check', out);
+  expect(ran.code).toBe(1);
+  expect(ran.out).toMatch(
+    /trl\/preference\/train\.jsonl:1: the prompt must be a list of messages\. Mend or remove the row/,
+  );
+  expect(ran.err).toContain(`in the files of ${out}`);
+  const json = await spar('export', '--check', out, '--json');
+  expect(JSON.parse(json.out)).toMatchObject({ problems: [{ line: null }, { line: 1 }] });
+});
+
+test('--check of a folder that holds no export says which to name', async () => {
+  const ran = await spar('export', '--check', await folder());
+  expect(ran.code).toBe(1);
+  expect(ran.err).toContain('name a folder that spar export or spar run wrote');
 });
