@@ -1,9 +1,8 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { RunError } from '../errors.ts';
-import { messageOf } from '../text.ts';
 import { readData } from './data-file.ts';
-import { inside, isMissing, manifestName, sha256Of, type ExportedFile } from './files.ts';
+import { inside, isMissing, manifestName, namesIn, sha256Of, type ExportedFile } from './files.ts';
 import { kinds, splits, type Format, type RowSet } from './format.ts';
 import { formatsOf } from './formats.ts';
 import { informationProblem } from './llamafactory.ts';
@@ -163,7 +162,7 @@ async function otherProblem(
 ): Promise<{ readonly what: string | null; readonly remedy: string }> {
   if (!path.endsWith('dataset_info.json')) return { what: null, remedy: '' };
   const place = join(folder, path);
-  const names = await readdir(dirname(place));
+  const names = await namesIn(dirname(place));
   return { what: informationProblem(parsed(await readFile(place, 'utf8')), names), remedy: again };
 }
 
@@ -193,13 +192,3 @@ async function strayFiles(
 }
 
 const isDataFolder = /^(trl|openrlhf|huggingface|raw)\/[^/]+\//;
-
-async function namesIn(folder: string): Promise<readonly string[]> {
-  try {
-    const names = await readdir(folder);
-    return names.sort();
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw new Error(`${folder}: ${messageOf(error)}`, { cause: error });
-  }
-}

@@ -1,6 +1,16 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, rmdir, stat } from 'node:fs/promises';
+import {
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  type FileHandle,
+} from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import { lines } from '../input/pieces.ts';
 import { isParquet, ParquetRows, parquetRows, type Columns } from './parquet.ts';
@@ -16,16 +26,21 @@ export interface ExportedFile {
 }
 
 /**
- * A set of files that is published together. Each is written to a temporary file beside its place and read back;
- * `publish` then moves those into place whose content is new, removes what only the export before had, and writes
- * the manifest last. So a reader never sees half a file, and nothing is touched where nothing changed.
+ * A set of files that is published together. Each is written within a folder of this process and read back; `publish`
+ * then moves those into place whose content is new, removes what only the export before had, and writes the manifest
+ * last. So a reader never sees half a file, and nothing is touched where nothing changed.
+ *
+ * It may be killed at any moment: what it is about to move is noted before, so that the next export knows all that is
+ * there, and what it had not yet moved is in a folder whose process is gone.
  */
 export class Publication {
   private readonly folder: string;
+  private readonly writing: string;
   private readonly staged = new Map<string, Staged>();
 
   constructor(folder: string) {
     this.folder = folder;
+    this.writing = join(folder, `.writing-${process.pid}`);
   }
 
   /**
@@ -59,68 +74,81 @@ export class Publication {
       await file.close();
       files.push(await readBack(path, file));
     }
-    for (const { path, sha256 } of files) {
-      await replace(temporary(this.place(path)), this.place(path), sha256);
-    }
-    this.staged.clear();
+    const previous = await previousFiles(this.folder);
+    const touched = new Set([...files.map(({ path }) => path), ...previous]);
+    await this.writeJson(notedName, { files: [...touched].map((path) => ({ path })) });
+    for (const { path, sha256 } of files) await this.move(path, sha256);
     await removeFiles(
       this.folder,
-      (await previousFiles(this.folder)).filter(
-        (path) => !files.some((file) => file.path === path),
-      ),
+      previous.filter((path) => !files.some((file) => file.path === path)),
     );
-    await this.writeManifest({ ...manifest, files });
+    await this.writeJson(manifestName, { ...manifest, files });
+    await rm(join(this.folder, notedName));
+    await this.abandon();
     return files;
   }
 
-  /** Removes the temporary files of what was not published. */
+  /** Removes what was not published. */
   async abandon(): Promise<void> {
-    for (const [path, file] of this.staged) {
-      await file.drop();
-      await rm(temporary(this.place(path)), { force: true });
-    }
+    for (const file of this.staged.values()) await file.drop();
     this.staged.clear();
+    await rm(this.writing, { recursive: true, force: true });
   }
 
-  private async writeManifest(manifest: object): Promise<void> {
-    const place = this.place(manifestName);
-    const text = `${JSON.stringify(manifest, null, 2)}\n`;
-    await mkdir(this.folder, { recursive: true });
-    const handle = await open(temporary(place), 'w');
+  private async writeJson(path: string, value: object): Promise<void> {
+    const text = `${JSON.stringify(value, null, 2)}\n`;
+    const handle = await this.create(path);
     try {
       await handle.writeFile(text);
       await handle.sync();
     } finally {
       await handle.close();
     }
-    await replace(temporary(place), place, createHash('sha256').update(text).digest('hex'));
+    await this.move(path, createHash('sha256').update(text).digest('hex'));
+  }
+
+  /** Moves a file that was written to its place, unless it is there already. */
+  private async move(path: string, sha256: string): Promise<void> {
+    const [from, to] = [join(this.writing, path), join(this.folder, path)];
+    if ((await sha256Of(to)) === sha256) {
+      await rm(from);
+      return;
+    }
+    await mkdir(dirname(to), { recursive: true });
+    await rename(from, to);
   }
 
   private async open(path: string, check: RowCheck | null, columns?: Columns): Promise<Staged> {
-    const place = temporary(this.place(path));
-    await mkdir(dirname(place), { recursive: true });
-    const handle = await open(place, 'w');
+    if (this.staged.size === 0) {
+      await removeLeftovers(this.folder);
+    }
+    const handle = await this.create(path);
     const writer = columns ? new ParquetRows(handle, columns) : new JsonLines(handle);
-    const file = new Staged(place, handle, check, writer);
+    const file = new Staged(join(this.writing, path), handle, check, writer);
     this.staged.set(path, file);
     return file;
   }
 
-  private place(path: string): string {
-    return join(this.folder, path);
+  private async create(path: string): Promise<FileHandle> {
+    const place = join(this.writing, path);
+    await mkdir(dirname(place), { recursive: true });
+    return open(place, 'w');
   }
 }
 
-/** Removes an export: the files that its manifest names, then the folders that are empty without them. */
+/** Removes an export, whole or broken off: its files, then the folders that are empty without them. */
 export async function removeExport(folder: string): Promise<void> {
   await removeFiles(folder, await previousFiles(folder));
+  await removeLeftovers(folder);
   await rm(join(folder, manifestName), { force: true });
+  await rm(join(folder, notedName), { force: true });
   await removeEmptyFolder(folder);
 }
 
 export const manifestName = 'manifest.json';
 
-const temporary = (place: string): string => `${place}.part`;
+/** Says which files are being moved, while they are. */
+const notedName = '.publishing.json';
 
 /**
  * Loaders drop a row that they do not like with a warning at most, so every row is read back as they would.
@@ -171,11 +199,6 @@ function refuse(path: string, line: number, problem: string | null): void {
   if (problem !== null) throw new Error(`${path}:${line}: ${problem}`);
 }
 
-async function replace(from: string, to: string, sha256: string): Promise<void> {
-  if ((await sha256Of(to)) === sha256) await rm(from);
-  else await rename(from, to);
-}
-
 /** Null if there is no such file. */
 export async function sha256Of(place: string): Promise<string | null> {
   const hash = createHash('sha256');
@@ -188,17 +211,14 @@ export async function sha256Of(place: string): Promise<string | null> {
   return hash.digest('hex');
 }
 
-/** The paths that the manifest of the export before names; none if there is no manifest of ours. */
+/** What the exports before this one may have put here: what the manifest names, and what was being moved. */
 async function previousFiles(folder: string): Promise<readonly string[]> {
-  let text: string;
-  try {
-    text = await readFile(join(folder, manifestName), 'utf8');
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw error;
-  }
-  // Anyone may have edited the manifest; it never leads out of its folder.
-  return pathsIn(text).filter((path) => inside(folder, path));
+  const paths = [
+    ...(await pathsIn(join(folder, manifestName))),
+    ...(await pathsIn(join(folder, notedName))),
+  ];
+  // Anyone may have edited them; they never lead out of their folder.
+  return [...new Set(paths)].filter((path) => inside(folder, path));
 }
 
 /** Whether a path within a folder stays there. */
@@ -207,12 +227,46 @@ export function inside(folder: string, path: string): boolean {
   return way !== '' && way !== '..' && !way.startsWith(`..${sep}`);
 }
 
-function pathsIn(manifest: string): readonly string[] {
+/** None if there is no such file, or it is none of ours. */
+async function pathsIn(place: string): Promise<readonly string[]> {
   try {
-    const { files } = JSON.parse(manifest) as { readonly files: readonly { path: string }[] };
+    const { files } = JSON.parse(await readFile(place, 'utf8')) as {
+      readonly files: readonly { path: string }[];
+    };
     return files.map(({ path }) => path).filter((path) => typeof path === 'string');
-  } catch {
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== undefined && !isMissing(error)) throw error;
     return [];
+  }
+}
+
+/** Removes the folders in which processes wrote that are gone; one of our own id was another's before. */
+async function removeLeftovers(folder: string): Promise<void> {
+  for (const name of await namesIn(folder)) {
+    const pid = /^\.writing-(\d+)$/.exec(name)?.[1];
+    if (pid === undefined) continue;
+    if (Number(pid) !== process.pid && isRunning(Number(pid))) continue;
+    await rm(join(folder, name), { recursive: true, force: true });
+  }
+}
+
+/** The names in a folder in order; none if it is not there. */
+export async function namesIn(folder: string): Promise<readonly string[]> {
+  try {
+    const names = await readdir(folder);
+    return names.sort();
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 
