@@ -6,11 +6,12 @@ import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { RunError } from '../errors.ts';
 import { checkExport } from '../exports/check.ts';
+import type { ExportedFile } from '../exports/files.ts';
 import type { ExportReport } from '../exports/export.ts';
 import { exportFormats } from '../exports/settings.ts';
 import type { HomeView } from '../home/home.ts';
 import { findIteration } from '../run/iteration.ts';
-import { writeExports } from '../run/write-exports.ts';
+import { openShards, writeExports } from '../run/write-exports.ts';
 import { unlessAborted } from '../signals.ts';
 import { oneLine } from '../text.ts';
 import { systemTime } from '../time.ts';
@@ -38,6 +39,7 @@ interface Flags extends PipelineFlags {
   readonly format?: Config['export']['formats'];
   readonly check?: string | true;
   readonly follow?: true;
+  readonly shards?: true;
   readonly every: number;
   readonly json?: true;
 }
@@ -47,9 +49,10 @@ export const exportCommand = (): Command =>
     .summary('write training files from what a home holds')
     .description(
       `Writes preference pairs and the refiner's training data for LLaMA-Factory and TRL, or for others with --format.
-The same content makes the same files. An iteration that is not finished is written to partial/ within the folder, so that a part is never
-taken for the whole. With --follow they are written again as more comes, until interrupted. With --check they are
-loaded as their trainers do, and whatever those would drop, misread or stop at is named.`,
+The same content makes the same files. An iteration that is not finished is written to partial/ within the folder, so
+that a part is never taken for the whole. With --follow the files are written again as more comes, until interrupted;
+with --shards, pairs go to shards as they come, which then stay as they are. With --check the files are loaded as
+their trainers do, and whatever those would drop, misread or stop at is named.`,
     )
     .addOption(homeOption())
     .addOption(brokersOption())
@@ -66,6 +69,10 @@ loaded as their trainers do, and whatever those would drop, misread or stop at i
       'load the files as their trainers do, and show the first rows; with a folder, write nothing',
     )
     .option('--follow', 'write them again as more comes, until interrupted')
+    .option(
+      '--shards',
+      'write pairs to shards/ as they come, each once; the files themselves only when all are there',
+    )
     .option('--every <seconds>', 'how often at most, with --follow', wholeNumber(1), 30)
     .option('--config <file>', 'a YAML file with export settings')
     .addOption(pipelineOption())
@@ -76,6 +83,7 @@ loaded as their trainers do, and whatever those would drop, misread or stop at i
         'spar export --out training',
         'spar export --home runs/a --iteration 2 --format trl --out training',
         'spar export --check training',
+        'spar export --follow --shards',
         'spar export --follow --every 60 --config spar.yaml',
       ),
     )
@@ -93,15 +101,21 @@ loaded as their trainers do, and whatever those would drop, misread or stop at i
             `there is no iteration ${iteration} in ${flags.home}: spar status${homeFlag(flags)} lists what there is`,
           );
         }
+        const request = {
+          home: view,
+          iteration,
+          out,
+          config: { export: { ...config.export, formats } },
+        };
+        const shards = flags.shards ? await openShards(request) : null;
         const write = async () => {
           const { complete } = await standingOf(view, iteration);
-          const report = await writeExports({
-            home: view,
-            iteration,
-            out,
-            config: { export: { ...config.export, formats } },
-            complete,
-          });
+          if (shards) {
+            const files = await shards.write(complete);
+            await print(flags.json ? jsonLine({ shards: files }) : shardsText(files));
+            if (!complete) return;
+          }
+          const report = await writeExports({ ...request, complete });
           await print(
             flags.json ? jsonLine({ ...report, complete }) : reportText(report, complete, flags),
           );
@@ -144,6 +158,11 @@ async function again(view: HomeView, write: () => Promise<void>, everyMs: number
     leave();
     process.off('SIGINT', onInterrupt).off('SIGTERM', onInterrupt);
   }
+}
+
+function shardsText(files: readonly ExportedFile[]): string {
+  const rows = files.reduce((sum, file) => sum + (file.rows ?? 0), 0);
+  return `${pc.bold(counted(rows, 'row'))} in ${counted(files.length, 'shard')}\n`;
 }
 
 function reportText(report: ExportReport, complete: boolean, flags: Flags): string {

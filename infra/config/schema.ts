@@ -386,6 +386,12 @@ export const configSchema = z.strictObject({
         .lt(1)
         .default(exports.test_share)
         .describe('Share of the instructions, chosen by seed, whose rows go to test files.'),
+      shard_rows: z
+        .int()
+        .min(1)
+        .max(100_000)
+        .default(exports.shard_rows)
+        .describe('Preference pairs of a shard, with `spar export --follow --shards`.'),
       base_model: z
         .string()
         .min(1)

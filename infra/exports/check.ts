@@ -7,6 +7,7 @@ import { kinds, splits, type Format, type RowSet } from './format.ts';
 import { formatsOf } from './formats.ts';
 import { informationProblem } from './llamafactory.ts';
 import { defaultExportSettings, exportFormats } from './settings.ts';
+import { wholePath } from './shards.ts';
 
 /** What was found out about the files of an export. */
 export interface CheckReport {
@@ -141,8 +142,9 @@ async function checkFile(
   };
 }
 
-/** What the loader makes of a data file; null if it is none. */
-function setOf(path: string): Pick<RowSet<never>, 'check'> | null {
+/** What the loader makes of a data file, or of a shard of it; null if it is none. */
+function setOf(file: string): Pick<RowSet<never>, 'check'> | null {
+  const path = wholePath(file);
   for (const format of formats) {
     for (const kind of kinds) {
       if (splits.some((split) => format.path(kind, split) === path)) {

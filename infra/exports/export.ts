@@ -1,14 +1,14 @@
 import { join } from 'node:path';
 import type { Settings } from '../../processors/settings.ts';
-import type { PreferencePair } from '../../schemas/records.ts';
 import { topics as all } from '../../topology/topics.ts';
 import type { Chance } from '../../processors/rules/chance.ts';
 import { chanceOf } from '../runtime/chance.ts';
 import { actorRows } from './actor.ts';
 import { Publication, removeExport, type ExportedFile } from './files.ts';
-import type { FormatReason, Kind, PreferenceRow, RowOf, Split } from './format.ts';
+import type { FormatReason, Kind, RowOf, Split } from './format.ts';
 import { formatsOf } from './formats.ts';
 import { lineageIn } from './lineage.ts';
+import { cleaned, whyNot } from './pairs.ts';
 import { refinerRows, type Iterations } from './refiner.ts';
 import type { ExportSettings } from './settings.ts';
 import { byKey } from './smallest.ts';
@@ -193,18 +193,3 @@ interface Place {
   readonly key: number;
   readonly position: number;
 }
-
-function whyNot({ chosen, rejected }: PreferenceRow): RejectedReason | null {
-  if (chosen === '' || rejected === '') return 'empty-side';
-  return chosen === rejected ? 'equal-sides' : null;
-}
-
-const cleaned = (pair: PreferencePair): PreferenceRow => ({
-  id: pair.id,
-  source: pair.source,
-  messages: pair.messages,
-  chosen: pair.chosen.trim(),
-  rejected: pair.rejected.trim(),
-  depth: pair.depth,
-  value: pair.chosen_value,
-});

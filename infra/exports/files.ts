@@ -66,18 +66,23 @@ export class Publication {
   /**
    * @param manifest fields of the manifest beside its list of files; nothing that changes from one export of the
    *   same content to the next
+   * @param kept files of the export before that stay as they are, and are listed with the new ones
    * @throws Error if what was read back is not what was written.
    */
-  async publish(manifest: object): Promise<readonly ExportedFile[]> {
-    const files: ExportedFile[] = [];
+  async publish(
+    manifest: object,
+    kept: readonly ExportedFile[] = [],
+  ): Promise<readonly ExportedFile[]> {
+    const made: ExportedFile[] = [];
     for (const [path, file] of sorted(this.staged)) {
       await file.close();
-      files.push(await readBack(path, file));
+      made.push(await readBack(path, file));
     }
+    const files = [...kept, ...made];
     const previous = await previousFiles(this.folder);
     const touched = new Set([...files.map(({ path }) => path), ...previous]);
     await this.writeJson(notedName, { files: [...touched].map((path) => ({ path })) });
-    for (const { path, sha256 } of files) await this.move(path, sha256);
+    for (const { path, sha256 } of made) await this.move(path, sha256);
     await removeFiles(
       this.folder,
       previous.filter((path) => !files.some((file) => file.path === path)),

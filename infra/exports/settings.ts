@@ -20,6 +20,8 @@ export interface ExportSettings {
   };
   /** Share of the instructions, chosen by seed, whose rows go to test files; 0 for none. */
   readonly test_share: number;
+  /** Preference pairs of a shard, where shards are written. */
+  readonly shard_rows: number;
   /** What the ready trainer configurations name as the model to train: a folder or a hub name. */
   readonly base_model: string;
   /** LLaMA-Factory's name of that model's chat template. */
@@ -46,6 +48,7 @@ export const defaultExportSettings: ExportSettings = {
   caps: defaultCaps,
   actor: { passing: 1, max_rows: null },
   test_share: 0,
+  shard_rows: 1000,
   base_model: 'meta-llama/Llama-3.1-8B-Instruct',
   template: 'llama3',
 };

@@ -19,7 +19,15 @@ export interface Placed<Row> {
   readonly position: number;
 }
 
+/** A record with its place in the topic. */
+export interface Read<Row> {
+  readonly row: Row;
+  readonly partition: number;
+  readonly offset: number;
+}
+
 const offsets = 2 ** 40;
+const pageLimit = { records: 1000, bytes: 16 * 1024 * 1024 };
 
 /**
  * Every record that the topic holds now, partition by partition. One that cannot be decoded is told of and passed
@@ -31,12 +39,34 @@ export async function* records<Row>(
   undecodable: () => void,
 ): AsyncGenerator<Placed<Row>> {
   for await (const record of scan(topics.log, nameOnLog(topics.pipeline, topic))) {
-    const row = await decoded(topics, topic, record).catch((error: unknown) => {
-      if (!(error instanceof PermanentError)) throw error;
-      undecodable();
-      return null;
-    });
+    const row = await readable(topics, topic, record, undecodable);
     if (row) yield { row, position: record.partition * offsets + record.offset };
+  }
+}
+
+/**
+ * Every record from where its partition is to be read on, up to what is its end now.
+ *
+ * @param from the offset to begin at, asked for each partition
+ */
+export async function* recordsFrom<Row>(
+  topics: Topics,
+  topic: Topic<Row>,
+  from: (partition: number) => number,
+  undecodable: () => void,
+): AsyncGenerator<Read<Row>> {
+  const name = nameOnLog(topics.pipeline, topic);
+  for (const { partition, earliest, latest } of await topics.log.ends(name)) {
+    for (let next = Math.max(earliest, from(partition)); next < latest;) {
+      const page = await topics.log.read(name, partition, next, pageLimit);
+      const end = page.at(-1);
+      if (!end) break;
+      for (const record of page) {
+        const row = await readable(topics, topic, record, undecodable);
+        if (row) yield { row, partition, offset: record.offset };
+      }
+      next = end.offset + 1;
+    }
   }
 }
 
@@ -54,6 +84,22 @@ export async function recordAt<Row>(
     throw new Error(`${name} no longer holds offset ${offset} of partition ${partition}`);
   }
   return decoded(topics, topic, record);
+}
+
+/** Null for what cannot be decoded, which is told of. */
+async function readable<Row>(
+  topics: Topics,
+  topic: Topic<Row>,
+  record: LogRecord,
+  undecodable: () => void,
+): Promise<Row | null> {
+  try {
+    return await decoded(topics, topic, record);
+  } catch (error) {
+    if (!(error instanceof PermanentError)) throw error;
+    undecodable();
+    return null;
+  }
 }
 
 // The topic's schema and its record type are declared together, and a test proves that they agree.
