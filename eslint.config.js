@@ -13,6 +13,7 @@ const homes = {
   zod: ['infra/config/schema.ts', 'infra/config/cluster-schema.ts'],
   yaml: ['infra/config/load.ts'],
   diff: ['infra/cli/diff.ts'],
+  '@huggingface/hub': ['infra/exports/hub.ts'],
   hyparquet: ['infra/exports/parquet.ts'],
   'hyparquet-writer': ['infra/exports/parquet.ts'],
   kafkajs: ['infra/cluster/broker.ts', 'infra/log/kafka/*.ts'],

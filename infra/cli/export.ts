@@ -3,7 +3,6 @@ import pc from 'picocolors';
 import { nameOnLog } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import { loadConfig } from '../config/load.ts';
-import type { Config } from '../config/schema.ts';
 import { RunError } from '../errors.ts';
 import { checkExport } from '../exports/check.ts';
 import type { ExportedFile } from '../exports/files.ts';
@@ -28,20 +27,18 @@ import {
 } from './options.ts';
 import { counted, jsonLine, print } from './output.ts';
 import { checkText } from './export-check.ts';
+import { formatsFor, push, tokenFor, type PushFlags } from './export-push.ts';
 import { standingOf } from './standing.ts';
 import { homeFlag, type PipelineFlags } from './flags.ts';
 import { withView } from './pipeline.ts';
 
-interface Flags extends PipelineFlags {
+interface Flags extends PipelineFlags, PushFlags {
   readonly out: string;
   readonly iteration: string;
   readonly config?: string;
-  readonly format?: Config['export']['formats'];
   readonly check?: string | true;
-  readonly follow?: true;
   readonly shards?: true;
   readonly every: number;
-  readonly json?: true;
 }
 
 export const exportCommand = (): Command =>
@@ -68,6 +65,12 @@ their trainers do, and whatever those would drop, misread or stop at is named.`,
       '--check [dir]',
       'load the files as their trainers do, and show the first rows; with a folder, write nothing',
     )
+    .option(
+      '--push <owner/name>',
+      "put the hub's folder into a data set repository, once all is there",
+    )
+    .option('--public', 'with --push: everybody may see a repository that has to be made')
+    .option('--token-file <file>', 'with --push: holds the token, in place of HF_TOKEN')
     .option('--follow', 'write them again as more comes, until interrupted')
     .option(
       '--shards',
@@ -83,6 +86,7 @@ their trainers do, and whatever those would drop, misread or stop at is named.`,
         'spar export --out training',
         'spar export --home runs/a --iteration 2 --format trl --out training',
         'spar export --check training',
+        'spar export --push my-name/my-pairs',
         'spar export --follow --shards',
         'spar export --follow --every 60 --config spar.yaml',
       ),
@@ -93,7 +97,8 @@ their trainers do, and whatever those would drop, misread or stop at is named.`,
         return;
       }
       const config = loadConfig(flags.config ?? null, overridesOf(command, process.env));
-      const formats = flags.format ?? config.export.formats;
+      const formats = formatsFor(flags, config);
+      const token = flags.push === undefined ? null : tokenFor(flags);
       await withView(flags, command, async (view) => {
         const { iteration, out } = flags;
         if (!(await findIteration(view.log, view.serde, view.pipeline, iteration))) {
@@ -120,6 +125,7 @@ their trainers do, and whatever those would drop, misread or stop at is named.`,
             flags.json ? jsonLine({ ...report, complete }) : reportText(report, complete, flags),
           );
           if (flags.check) await check(report.folder, flags);
+          if (token !== null) await push(report, complete, token, flags);
         };
         if (flags.follow) await again(view, write, flags.every * 1000);
         else await write();
