@@ -15,7 +15,8 @@ import type { ExportSettings } from './settings.ts';
 /**
  * axolotl's `chat_template.default` rows for preference, `chat_template` rows for conversations, and ready
  * configurations. Which turns are learnt is said turn by turn: its other way to say "only the last" is a setting of
- * null, and null is lost where it checks its configuration, so that all answers would be learnt.
+ * null, and null is lost where it checks its configuration, so that all answers would be learnt. Tried with its own
+ * code of July 2026 and templates of Llama 3, ChatML and Mistral.
  *
  * Source: axolotl, `src/axolotl/prompt_strategies/dpo/chat_template.py` and `prompt_strategies/chat_template.py`.
  */
@@ -83,27 +84,47 @@ const before = [
 ];
 
 const conversations: RowSet<readonly Message[]> = {
-  row: (messages) => ({
-    messages: trimmedAnswers(messages).map(({ role, content }, index) => ({
-      role,
-      content,
-      train: index === messages.length - 1,
-    })),
-  }),
+  row: (messages) =>
+    startsLikeItsTurn(messages.at(-1)?.content.trim() ?? '')
+      ? null
+      : {
+          messages: trimmedAnswers(messages).map((message, index) =>
+            marked(message, index === messages.length - 1),
+          ),
+        },
   check: (row) => {
     const { messages } = row as Record<string, unknown>;
     if (!isConversation(messages) || !isAnswer(messages.at(-1))) {
       return "the messages must be a list that ends with the assistant's";
     }
-    const marked = messages.every(
-      (message, index) => (message as Learnt).train === (index === messages.length - 1),
+    const last = messages.length - 1;
+    const wrong = messages.findIndex(
+      (message, index) =>
+        JSON.stringify(message) !== JSON.stringify(marked(message, index === last)),
     );
-    if (!marked) return 'the last message alone must have train: true, the others train: false';
+    if (wrong !== -1) {
+      return `message ${wrong + 1}: the last one alone must have train: true, and train_detail over all of its text`;
+    }
     return keysProblem(row, ['messages']);
   },
 };
 
-type Learnt = Message & { readonly train?: unknown };
+/**
+ * A turn with whether it is learnt. axolotl finds the end of a turn by comparing it with one that says
+ * `[[dummy_message]]`, so what ends like that, as `[[end]]` does, would lose its last letters; with the places of
+ * what is to be learnt it does not. Places are in Unicode characters.
+ */
+const marked = ({ role, content }: Message, train: boolean) => ({
+  role,
+  content,
+  train,
+  train_detail: train
+    ? [{ begin_offset: 0, end_offset: Array.from(content).length - 1, train: true }]
+    : [],
+});
+
+/** It finds the beginning in the same way, and there is no other. */
+const startsLikeItsTurn = (content: string): boolean => content.startsWith('[[');
 
 /** The paper's training settings (DESIGN §4); what depends on the machine is left at a small start. */
 function configuration(
@@ -124,6 +145,7 @@ function configuration(
           '    # Only the last answer of a conversation is to be learnt: its turns say so themselves.',
           '    roles_to_train: []',
           '    message_field_training: train',
+          '    message_field_training_detail: train_detail',
         ]),
   ];
   return [

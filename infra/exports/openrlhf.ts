@@ -3,7 +3,7 @@ import { conversationalPairs, conversations } from './trl.ts';
 
 /**
  * What OpenRLHF reads with `--apply_chat_template`: it adds prompt and side together, so both are lists of turns.
- * Its keys are named on the command line (`--prompt_key prompt`, `--input_key messages`). Without `--multiturn` it
+ * Its keys are named on the command line (`--data.prompt_key prompt`, `--data.input_key messages`). Without `--data.multiturn` it
  * learns the last turn of a conversation only, as it should. It makes the sides of pairs unpaired itself.
  *
  * Source: OpenRLHF, `openrlhf/datasets/reward_dataset.py`, `sft_dataset.py` and `utils.py`.

@@ -154,18 +154,43 @@ describe('the rows of each format', () => {
     expect(found).toEqual(await rows('trl/refiner_sft/train.jsonl'));
   });
 
-  test('axolotl is told, turn by turn, to learn the last one only', async () => {
+  test('axolotl is told, turn by turn, to learn the last one only, and all of it', async () => {
     const { rows } = await exported(runOf(['a']), { formats: ['axolotl'] });
     const found = (await rows('axolotl/refiner_sft.jsonl')) as {
       readonly messages: readonly (Message & { readonly train: boolean })[];
     }[];
-    const lengths = found.map(({ messages }) => messages.length);
-    expect(lengths).toContain(4);
+    expect(found.map(({ messages }) => messages.length)).toContain(4);
     for (const { messages } of found) {
-      expect(messages.map(({ train }) => train)).toEqual(
-        messages.map((_, index) => index === messages.length - 1),
-      );
+      const { content } = messages.at(-1)!;
+      const marks = messages.map((message) => ({ ...message, role: '', content: '' }));
+      expect(marks).toMatchObject([
+        ...messages.slice(1).map(() => ({ train: false, train_detail: [] })),
+        {
+          train: true,
+          train_detail: [{ begin_offset: 0, end_offset: content.length - 1, train: true }],
+        },
+      ]);
     }
+  });
+
+  test('axolotl counts places in Unicode characters', async () => {
+    const refinements = [{ ...runOf(['a']).refinements[0]!, text: 'a 😀 é' }];
+    const settings = { formats: ['axolotl'], sets: ['actor_sft'] } as const;
+    const { rows } = await exported({ refinements }, settings);
+    expect(await rows('axolotl/actor_sft.jsonl')).toMatchObject([
+      { messages: [{}, { train_detail: [{ end_offset: 4 }] }] },
+    ]);
+  });
+
+  test('axolotl gets no answer whose beginning it would not find', async () => {
+    const refinements = ['a', 'b'].map((name) => ({
+      ...runOf([name]).refinements[0]!,
+      text: name === 'a' ? '[[x]]' : '[x]',
+    }));
+    const settings = { formats: ['axolotl'], sets: ['actor_sft'] } as const;
+    const { rows, report } = await exported({ refinements }, settings);
+    expect(await rows('axolotl/actor_sft.jsonl')).toHaveLength(1);
+    expect(report.rejectedByReason['axolotl-text']).toBe(1);
   });
 
   test('axolotl gets no side that it would find in the template before it', async () => {

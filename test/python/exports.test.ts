@@ -35,7 +35,11 @@ interface Loaded {
   readonly openrlhf: { readonly folders: Sets; readonly texts: readonly (readonly string[])[] };
   readonly axolotl: {
     readonly dpo: readonly { readonly chosen: string; readonly rejected: string }[];
-    readonly sft: readonly { readonly learnt: readonly string[]; readonly turns: number }[];
+    readonly sft: readonly {
+      readonly learnt: readonly string[];
+      readonly whole: readonly string[];
+      readonly turns: number;
+    }[];
   };
   readonly huggingface: Sets;
   readonly raw: Sets;
@@ -197,7 +201,7 @@ test('OpenRLHF can put a side after its prompt', () => {
   }
 });
 
-test('axolotl cuts every side where it begins, and learns one turn of a conversation', () => {
+test('axolotl cuts every side where it begins, and learns one turn of a conversation, all of it', () => {
   const rows = loaded.openrlhf.folders['preference']!['train']!.rows as readonly {
     readonly chosen: readonly Message[];
   }[];
@@ -205,7 +209,10 @@ test('axolotl cuts every side where it begins, and learns one turn of a conversa
     rows.map(({ chosen }) => `${chosen[0]!.content}<|im_end|>`),
   );
   expect(loaded.axolotl.sft.some(({ turns }) => turns === 4)).toBe(true);
-  for (const { learnt } of loaded.axolotl.sft) expect(learnt).toHaveLength(1);
+  for (const { learnt, whole } of loaded.axolotl.sft) {
+    expect(learnt).toHaveLength(1);
+    expect(learnt).toEqual(whole);
+  }
 });
 
 test("the hub's columns have types, however few rows there are", () => {

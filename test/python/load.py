@@ -88,8 +88,12 @@ def learnt(row: dict, entry: dict) -> dict:
     """Source: axolotl, prompt_strategies/dpo/chat_template.py and prompt_strategies/chat_template.py."""
     if entry["type"] == "chat_template.default":
         return {side: cut(row[side]) for side in ("chosen", "rejected")}
-    mark = entry["message_field_training"]
-    return {"learnt": [turn["content"] for turn in row["messages"] if turn[mark]], "turns": len(row["messages"])}
+    mark, detail = entry["message_field_training"], entry["message_field_training_detail"]
+    turns = [turn for turn in row["messages"] if turn[mark]]
+    pieces = [
+        turn["content"][piece["begin_offset"] : piece["end_offset"] + 1] for turn in turns for piece in turn[detail]
+    ]
+    return {"learnt": pieces, "whole": [turn["content"] for turn in turns], "turns": len(row["messages"])}
 
 
 def cut(side: dict) -> str:
