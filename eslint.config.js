@@ -15,6 +15,9 @@ const homes = {
   diff: ['infra/cli/diff.ts'],
   '@huggingface/tokenizers': ['infra/exports/gates/tokens.ts'],
   'eld/medium': ['infra/exports/gates/language.ts'],
+  '@huggingface/hub': ['infra/exports/hub.ts'],
+  hyparquet: ['infra/exports/parquet.ts'],
+  'hyparquet-writer': ['infra/exports/parquet.ts'],
   kafkajs: ['infra/cluster/broker.ts', 'infra/log/kafka/*.ts'],
 };
 

@@ -1,6 +1,10 @@
 import { z } from 'zod';
 import { faithful } from '../../processors/settings.ts';
-import { defaultExportSettings as exports } from '../exports/settings.ts';
+import {
+  defaultExportSettings as exports,
+  exportFormats,
+  exportSets,
+} from '../exports/settings.ts';
 import { kafkaSection, registrySection } from './cluster-schema.ts';
 import { gatesSection } from './gates-schema.ts';
 
@@ -317,10 +321,14 @@ export const configSchema = z.strictObject({
   export: z
     .strictObject({
       formats: z
-        .array(z.enum(['llamafactory', 'trl']))
+        .array(z.enum(exportFormats))
         .min(1)
         .default([...exports.formats])
         .describe('Whose loaders the files are for.'),
+      sets: z
+        .array(z.enum(exportSets))
+        .default([...exports.sets])
+        .describe('What is written for them; `raw` has all lineage of the pairs instead.'),
       max_pairs: z
         .int()
         .min(1)
@@ -357,6 +365,22 @@ export const configSchema = z.strictObject({
         })
         .prefault({})
         .describe('Rows of each refiner set at most.'),
+      actor: z
+        .strictObject({
+          passing: z
+            .int()
+            .min(0)
+            .default(exports.actor.passing)
+            .describe('Passing responses of an instruction at most, chosen by seed.'),
+          max_rows: z
+            .int()
+            .min(1)
+            .nullable()
+            .default(exports.actor.max_rows)
+            .describe('Rows at most, chosen by seed; null for all.'),
+        })
+        .prefault({})
+        .describe('What the set `actor_sft` takes, beside every accepted refinement.'),
       test_share: z
         .number()
         .min(0)
@@ -370,6 +394,12 @@ export const configSchema = z.strictObject({
           'Share of the pairs of a source that are kept, chosen by seed, by the name of the source; all of them unless it is named.',
         ),
       gates: gatesSection,
+      shard_rows: z
+        .int()
+        .min(1)
+        .max(100_000)
+        .default(exports.shard_rows)
+        .describe('Preference pairs of a shard, with `spar export --follow --shards`.'),
       base_model: z
         .string()
         .min(1)

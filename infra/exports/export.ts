@@ -2,19 +2,23 @@ import { join } from 'node:path';
 import type { Settings } from '../../processors/settings.ts';
 import { topics as all } from '../../topology/topics.ts';
 import { chanceOf } from '../runtime/chance.ts';
+import { actorRows } from './actor.ts';
 import { Candidates } from './candidates.ts';
+import { Evidence } from './evidence.ts';
 import { Publication, removeExport, type ExportedFile } from './files.ts';
-import type { Format, Kind, Split } from './format.ts';
+import { kinds, type Kind, type RowOf, type Split } from './format.ts';
+import { formatsOf } from './formats.ts';
 import { asksPassRate, openGates } from './gates/gates.ts';
-import { Lineage } from './lineage.ts';
-import { llamafactory } from './llamafactory.ts';
+import { lineageIn } from './lineage.ts';
+import { cleaned } from './pairs.ts';
 import { tallyOf, type Tally } from './reasons.ts';
-import { refinerRows, type Iterations } from './refiner.ts';
+import { refinerRows, type Iterations, type RecordGates } from './refiner.ts';
 import { removalsIn } from './removals.ts';
-import { choosePairs, cleaned } from './selection.ts';
-import type { ExportFormat, ExportSettings } from './settings.ts';
+import { choosePairs } from './selection.ts';
+import type { ExportSettings } from './settings.ts';
+import { stepRows, Unpairing } from './sides.ts';
+import { Counting, treesOf } from './statistics.ts';
 import { endsOf, recordAt, type Ends, type Topics } from './topic.ts';
-import { trl } from './trl.ts';
 
 export interface ExportRequest extends Topics {
   /** Whose records to export, each with what its manifest says. */
@@ -60,12 +64,15 @@ export async function exportAll(request: ExportRequest): Promise<ExportReport> {
   const chance = chanceOf(request.seed, 'export', '');
   const splitOf = (instruction: string): Split =>
     chance(`split/${instruction}`) < settings.test_share ? 'test' : 'train';
-  const formats = settings.formats.map((name) => ({ name, format: formatOf(name, settings) }));
-  const counts = { preference: 0, refiner_sft: 0 };
+  const formats = formatsOf(settings.formats, settings);
+  const has = (kind: Kind) =>
+    formats.some(({ sets }) => sets[kind]) && (kind === 'lineage' || settings.sets.includes(kind));
+  const counts = noRows();
+  const statistics = new Counting();
 
   const publication = new Publication(folder);
   const candidates = new Candidates();
-  const lineage = new Lineage();
+  const evidence = new Evidence();
   const undecodable = (place: string) =>
     candidates.reject({
       kind: 'record',
@@ -73,55 +80,80 @@ export async function exportAll(request: ExportRequest): Promise<ExportReport> {
       instruction: '',
       finding: { reason: 'undecodable', detail: '' },
     });
-  const add = async (
-    kind: Kind,
+  const add = async <Name extends Kind>(
+    kind: Name,
     { id, instruction }: { readonly id: string; readonly instruction: string },
-    make: (format: Format) => object | null,
+    from: RowOf[Name],
   ) => {
     counts[kind] += 1;
-    for (const { name, format } of formats) {
-      const row = make(format);
+    for (const { path, sets, leavesOut } of formats) {
+      const set = sets[kind];
+      if (!set) continue;
+      const row = set.row(from);
       if (row) {
-        await publication.addRow(format.path(kind, splitOf(instruction)), row, format.check[kind]);
-      } else if (name === 'llamafactory') {
-        const finding = { reason: 'llamafactory-turns', detail: '' } as const;
-        candidates.reject({ kind, id, instruction, finding });
+        await publication.addRow(path(kind, splitOf(instruction)), row, set.check, set.columns);
+      } else if (leavesOut) {
+        candidates.reject({ kind, id, instruction, finding: { reason: leavesOut, detail: '' } });
       }
     }
   };
 
   try {
     const removals = await removalsIn(topics, undecodable);
-    if (settings.gates.truncated !== 'off') await lineage.readCuts(topics, wanted, undecodable);
-    if (asksPassRate(settings.gates)) await lineage.readVerdicts(topics, wanted, undecodable);
-    const gates = await openGates(settings, removals, lineage, chance);
+    if (settings.gates.truncated !== 'off') await evidence.readCuts(topics, wanted, undecodable);
+    if (asksPassRate(settings.gates)) await evidence.readVerdicts(topics, wanted, undecodable);
+    const gates = await openGates(settings, removals, evidence, chance);
     await choosePairs(
       { topics, iterations: wanted, settings, gates, chance, undecodable },
       candidates,
     );
     const found = candidates.count();
+    const lineageOf = has('lineage')
+      ? await lineageIn(topics, idsOf(candidates), undecodable)
+      : null;
+    const unpairing = new Unpairing((place, row) => add('unpaired', place, row));
+    let written = 0;
     for (const place of candidates.inOrder()) {
       const pair = await recordAt(topics, all.pairs, place.position);
       const row = cleaned(pair);
-      await add('preference', place, (format) => format.preference(row));
-      if (counts.preference % toldEvery === 0 || counts.preference === found) {
-        request.progress?.({ step: 'writing pairs', done: counts.preference, of: found });
+      statistics.add(row);
+      if (has('preference')) await add('preference', place, row);
+      if (has('steps')) {
+        for (const step of stepRows(pair)) {
+          await add('steps', { id: step.id, instruction: place.instruction }, step);
+        }
+      }
+      if (has('unpaired')) await unpairing.add(place, row);
+      if (lineageOf) await add('lineage', place, await lineageOf(pair));
+      written += 1;
+      if (written % toldEvery === 0 || written === found) {
+        request.progress?.({ step: 'writing pairs', done: written, of: found });
       }
     }
-    const refiner = await refinerRows(topics, iterations, settings.caps, chance, {
+    await unpairing.finish();
+    const gatesFor = (kind: Kind): RecordGates => ({
       undecodable,
-      findingOf: ({ kind, row }) =>
-        gates.instruction(row) ?? (kind === 'refinement' ? removals.ofPair(row.id) : null),
-      rejected: (id, instruction, finding) =>
-        candidates.reject({ kind: 'refiner_sft', id, instruction, finding }),
+      findingOf: ({ kind: source, row }) =>
+        gates.instruction(row) ?? (source === 'refinement' ? removals.ofPair(row.id) : null),
+      rejected: (id, instruction, finding) => candidates.reject({ kind, id, instruction, finding }),
     });
-    for (const row of refiner) {
-      await add('refiner_sft', row, (format) => format.conversation(row.messages));
+    if (has('refiner_sft')) {
+      const asked = gatesFor('refiner_sft');
+      const rows = await refinerRows(topics, iterations, settings.caps, chance, asked);
+      for (const row of rows) await add('refiner_sft', row, row.messages);
     }
-    for (const { format } of formats) {
-      const hasRows = (kind: Kind, split: Split) => publication.rows(format.path(kind, split)) > 0;
-      for (const [path, text] of Object.entries(format.extras(hasRows))) {
-        await publication.addText(path, text);
+    if (has('actor_sft')) {
+      const asked = gatesFor('actor_sft');
+      const rows = actorRows(topics, iterations, settings.actor, chance, asked);
+      for await (const row of rows) await add('actor_sft', row, row.messages);
+    }
+    if (settings.formats.includes('huggingface')) {
+      statistics.trees = await treesOf(topics, iterations);
+    }
+    for (const { path, extras } of formats) {
+      const rows = (kind: Kind, split: Split) => publication.rows(path(kind, split));
+      for (const [place, text] of Object.entries(extras({ rows, statistics }))) {
+        await publication.addText(place, text);
       }
     }
     for (const rejection of candidates.rejections()) {
@@ -146,7 +178,11 @@ export async function exportAll(request: ExportRequest): Promise<ExportReport> {
       read: readText(topics.ends),
       counts,
       rejected,
-      rejected_refiner: Object.fromEntries(candidates.tally('refiner_sft')),
+      rejected_rows: Object.fromEntries(
+        kinds
+          .filter((kind) => kind !== 'preference')
+          .map((kind) => [kind, Object.fromEntries(candidates.tally(kind))]),
+      ),
       sources: candidates.sources(),
       distances: candidates.distances(),
     });
@@ -157,7 +193,7 @@ export async function exportAll(request: ExportRequest): Promise<ExportReport> {
     throw error;
   } finally {
     candidates.close();
-    lineage.close();
+    evidence.close();
   }
 }
 
@@ -168,14 +204,18 @@ const partial = 'partial';
 const toldEvery = 500;
 
 /** In an order in which whatever a pair is made from is there, if the pair is. */
-const topicsRead = ({ gates }: ExportSettings) => [
+const topicsRead = ({ gates, formats }: ExportSettings) => [
   all.pairs,
   all.refinements,
   all.nodes,
   all.verdicts,
   ...(gates.truncated === 'off' ? [] : [all.responses]),
+  ...(formats.includes('huggingface') ? [all.outcomes] : []),
   all.removals,
 ];
+
+const idsOf = (candidates: Candidates): ReadonlySet<string> =>
+  new Set(Array.from(candidates.inOrder(), ({ id }) => id));
 
 /** Which offsets were looked at, the first and the one behind the last. */
 const readText = (ends: Ends) =>
@@ -190,5 +230,11 @@ const readText = (ends: Ends) =>
     ]),
   );
 
-const formatOf = (name: ExportFormat, settings: ExportSettings): Format =>
-  name === 'trl' ? trl : llamafactory(settings);
+const noRows = (): Record<Kind, number> => ({
+  preference: 0,
+  steps: 0,
+  unpaired: 0,
+  refiner_sft: 0,
+  actor_sft: 0,
+  lineage: 0,
+});

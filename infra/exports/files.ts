@@ -1,8 +1,21 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, rmdir, type FileHandle } from 'node:fs/promises';
+import {
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  type FileHandle,
+} from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import { lines } from '../input/pieces.ts';
+import { isParquet, ParquetRows, parquetRows, type Columns } from './parquet.ts';
+import type { RowCheck } from './rows.ts';
+import { JsonLines, Staged } from './staged.ts';
 
 /** A file of an export, by its path within the folder; `rows` is null where it holds none. */
 export interface ExportedFile {
@@ -12,32 +25,37 @@ export interface ExportedFile {
   readonly sha256: string;
 }
 
-/** What a row must look like to the loader that will read it; null if it does. */
-export type RowCheck = (row: unknown) => string | null;
-
 /**
- * A set of files that is published together. Each is written to a temporary file beside its place and read back;
- * `publish` then moves those into place whose content is new, removes what only the export before had, and writes
- * the manifest last. So a reader never sees half a file, and nothing is touched where nothing changed.
+ * A set of files that is published together. Each is written within a folder of this process and read back; `publish`
+ * then moves those into place whose content is new, removes what only the export before had, and writes the manifest
+ * last. So a reader never sees half a file, and nothing is touched where nothing changed.
+ *
+ * It may be killed at any moment: what it is about to move is noted before, so that the next export knows all that is
+ * there, and what it had not yet moved is in a folder whose process is gone.
  */
 export class Publication {
   private readonly folder: string;
+  private readonly writing: string;
   private readonly staged = new Map<string, Staged>();
 
   constructor(folder: string) {
     this.folder = folder;
+    this.writing = join(folder, `.writing-${process.pid}`);
   }
 
-  /** Adds a row to a file of one JSON object a line; the first row opens it. */
-  async addRow(path: string, row: unknown, check: RowCheck): Promise<void> {
-    const file = await this.stage(path, check);
-    file.rows += 1;
-    await file.write(`${escaped(JSON.stringify(row, wellFormed))}\n`);
+  /**
+   * Adds a row to a file; the first row opens it.
+   *
+   * @param columns those of a Parquet file; without them it is one JSON object a line
+   */
+  async addRow(path: string, row: object, check: RowCheck, columns?: Columns): Promise<void> {
+    const file = this.staged.get(path) ?? (await this.open(path, check, columns));
+    await file.addRow(row);
   }
 
   async addText(path: string, text: string): Promise<void> {
-    const file = await this.stage(path, null);
-    await file.write(text);
+    const file = this.staged.get(path) ?? (await this.open(path, null));
+    await file.addText(text);
   }
 
   /** Rows written to the file so far. */
@@ -48,127 +66,116 @@ export class Publication {
   /**
    * @param manifest fields of the manifest beside its list of files; nothing that changes from one export of the
    *   same content to the next
+   * @param kept files of the export before that stay as they are, and are listed with the new ones
    * @throws Error if what was read back is not what was written.
    */
-  async publish(manifest: object): Promise<readonly ExportedFile[]> {
-    const files: ExportedFile[] = [];
+  async publish(
+    manifest: object,
+    kept: readonly ExportedFile[] = [],
+  ): Promise<readonly ExportedFile[]> {
+    const made: ExportedFile[] = [];
     for (const [path, file] of sorted(this.staged)) {
       await file.close();
-      files.push(await readBack(path, file));
+      made.push(await readBack(path, file));
     }
-    for (const { path, sha256 } of files) {
-      await replace(temporary(this.place(path)), this.place(path), sha256);
-    }
-    this.staged.clear();
+    const files = [...kept, ...made];
+    const previous = await previousFiles(this.folder);
+    const touched = new Set([...files.map(({ path }) => path), ...previous]);
+    await this.writeJson(notedName, { files: [...touched].map((path) => ({ path })) });
+    for (const { path, sha256 } of made) await this.move(path, sha256);
     await removeFiles(
       this.folder,
-      (await previousFiles(this.folder)).filter(
-        (path) => !files.some((file) => file.path === path),
-      ),
+      previous.filter((path) => !files.some((file) => file.path === path)),
     );
-    await this.writeManifest({ ...manifest, files });
+    await this.writeJson(manifestName, { ...manifest, files });
+    await rm(join(this.folder, notedName));
+    await this.abandon();
     return files;
   }
 
-  /** Removes the temporary files of what was not published. */
+  /** Removes what was not published. */
   async abandon(): Promise<void> {
-    for (const [path, file] of this.staged) {
-      await file.close();
-      await rm(temporary(this.place(path)), { force: true });
-    }
+    for (const file of this.staged.values()) await file.drop();
     this.staged.clear();
+    await rm(this.writing, { recursive: true, force: true });
   }
 
-  private async writeManifest(manifest: object): Promise<void> {
-    const place = this.place(manifestName);
-    const text = `${JSON.stringify(manifest, null, 2)}\n`;
-    await mkdir(this.folder, { recursive: true });
-    const handle = await open(temporary(place), 'w');
+  private async writeJson(path: string, value: object): Promise<void> {
+    const text = `${JSON.stringify(value, null, 2)}\n`;
+    const handle = await this.create(path);
     try {
       await handle.writeFile(text);
       await handle.sync();
     } finally {
       await handle.close();
     }
-    await replace(temporary(place), place, createHash('sha256').update(text).digest('hex'));
+    await this.move(path, createHash('sha256').update(text).digest('hex'));
   }
 
-  private async stage(path: string, check: RowCheck | null): Promise<Staged> {
-    const known = this.staged.get(path);
-    if (known) return known;
-    const place = temporary(this.place(path));
-    await mkdir(dirname(place), { recursive: true });
-    const file = new Staged(place, await open(place, 'w'), check);
+  /** Moves a file that was written to its place, unless it is there already. */
+  private async move(path: string, sha256: string): Promise<void> {
+    const [from, to] = [join(this.writing, path), join(this.folder, path)];
+    if ((await sha256Of(to)) === sha256) {
+      await rm(from);
+      return;
+    }
+    await mkdir(dirname(to), { recursive: true });
+    await rename(from, to);
+  }
+
+  private async open(path: string, check: RowCheck | null, columns?: Columns): Promise<Staged> {
+    if (this.staged.size === 0) {
+      await removeLeftovers(this.folder);
+    }
+    const handle = await this.create(path);
+    const writer = columns ? new ParquetRows(handle, columns) : new JsonLines(handle);
+    const file = new Staged(join(this.writing, path), handle, check, writer);
     this.staged.set(path, file);
     return file;
   }
 
-  private place(path: string): string {
-    return join(this.folder, path);
+  private async create(path: string): Promise<FileHandle> {
+    const place = join(this.writing, path);
+    await mkdir(dirname(place), { recursive: true });
+    return open(place, 'w');
   }
 }
 
-/** Removes an export: the files that its manifest names, then the folders that are empty without them. */
+/** Removes an export, whole or broken off: its files, then the folders that are empty without them. */
 export async function removeExport(folder: string): Promise<void> {
   await removeFiles(folder, await previousFiles(folder));
+  await removeLeftovers(folder);
   await rm(join(folder, manifestName), { force: true });
+  await rm(join(folder, notedName), { force: true });
   await removeEmptyFolder(folder);
 }
 
-const manifestName = 'manifest.json';
+export const manifestName = 'manifest.json';
 
-const temporary = (place: string): string => `${place}.part`;
-
-/** Writes gather in memory until there are this many characters. */
-const bufferedMax = 256 * 1024;
-
-/** A temporary file under way. */
-class Staged {
-  readonly place: string;
-  readonly check: RowCheck | null;
-  rows = 0;
-  private readonly handle: FileHandle;
-  private buffered = '';
-  private closed = false;
-
-  constructor(place: string, handle: FileHandle, check: RowCheck | null) {
-    this.place = place;
-    this.handle = handle;
-    this.check = check;
-  }
-
-  async write(text: string): Promise<void> {
-    this.buffered += text;
-    if (this.buffered.length >= bufferedMax) await this.flush();
-  }
-
-  async close(): Promise<void> {
-    if (this.closed) return;
-    this.closed = true;
-    try {
-      await this.flush();
-      await this.handle.sync();
-    } finally {
-      await this.handle.close();
-    }
-  }
-
-  private async flush(): Promise<void> {
-    const text = this.buffered;
-    this.buffered = '';
-    await this.handle.appendFile(text);
-  }
-}
+/** Says which files are being moved, while they are. */
+const notedName = '.publishing.json';
 
 /**
  * Loaders drop a row that they do not like with a warning at most, so every row is read back as they would.
  */
 async function readBack(path: string, file: Staged): Promise<ExportedFile> {
+  const { rows, bytes, sha256 } = await (isParquet(path)
+    ? readParquet(path, file)
+    : readLines(path, file));
+  if (rows !== file.rows) {
+    throw new Error(`${path}: ${file.rows} rows were written, ${rows} can be read back`);
+  }
+  return { path, rows: file.check ? rows : null, bytes, sha256 };
+}
+
+type Found = Pick<ExportedFile, 'bytes' | 'sha256'> & { readonly rows: number };
+
+async function readLines(path: string, { place, check }: Staged): Promise<Found> {
   const hash = createHash('sha256');
   let bytes = 0;
   let rows = 0;
   async function* watched(): AsyncGenerator<Uint8Array> {
-    for await (const chunk of createReadStream(file.place)) {
+    for await (const chunk of createReadStream(place)) {
       const part = chunk as Uint8Array; // No encoding is set, so it is bytes.
       hash.update(part);
       bytes += part.length;
@@ -176,23 +183,29 @@ async function readBack(path: string, file: Staged): Promise<ExportedFile> {
     }
   }
   for await (const line of lines(watched(), Number.POSITIVE_INFINITY)) {
-    if (!file.check || !line.bytes) continue;
+    if (!check || !line.bytes) continue;
     rows += 1;
-    const problem = file.check(JSON.parse(Buffer.from(line.bytes).toString()));
-    if (problem !== null) throw new Error(`${path}:${line.line}: ${problem}`);
+    refuse(path, line.line, check(JSON.parse(Buffer.from(line.bytes).toString())));
   }
-  if (rows !== file.rows) {
-    throw new Error(`${path}: ${file.rows} rows were written, ${rows} can be read back`);
-  }
-  return { path, rows: file.check ? rows : null, bytes, sha256: hash.digest('hex') };
+  return { rows, bytes, sha256: hash.digest('hex') };
 }
 
-async function replace(from: string, to: string, sha256: string): Promise<void> {
-  if ((await sha256Of(to)) === sha256) await rm(from);
-  else await rename(from, to);
+async function readParquet(path: string, { place, check }: Staged): Promise<Found> {
+  let rows = 0;
+  for await (const row of parquetRows(place)) {
+    rows += 1;
+    refuse(path, rows, check?.(row) ?? null);
+  }
+  const { size } = await stat(place);
+  return { rows, bytes: size, sha256: (await sha256Of(place)) ?? '' };
 }
 
-async function sha256Of(place: string): Promise<string | null> {
+function refuse(path: string, line: number, problem: string | null): void {
+  if (problem !== null) throw new Error(`${path}:${line}: ${problem}`);
+}
+
+/** Null if there is no such file. */
+export async function sha256Of(place: string): Promise<string | null> {
   const hash = createHash('sha256');
   try {
     for await (const chunk of createReadStream(place)) hash.update(chunk as Uint8Array);
@@ -203,28 +216,62 @@ async function sha256Of(place: string): Promise<string | null> {
   return hash.digest('hex');
 }
 
-/** The paths that the manifest of the export before names; none if there is no manifest of ours. */
+/** What the exports before this one may have put here: what the manifest names, and what was being moved. */
 async function previousFiles(folder: string): Promise<readonly string[]> {
-  let text: string;
+  const paths = [
+    ...(await pathsIn(join(folder, manifestName))),
+    ...(await pathsIn(join(folder, notedName))),
+  ];
+  // Anyone may have edited them; they never lead out of their folder.
+  return [...new Set(paths)].filter((path) => inside(folder, path));
+}
+
+/** Whether a path within a folder stays there. */
+export function inside(folder: string, path: string): boolean {
+  const way = relative(folder, join(folder, path));
+  return way !== '' && way !== '..' && !way.startsWith(`..${sep}`);
+}
+
+/** None if there is no such file, or it is none of ours. */
+async function pathsIn(place: string): Promise<readonly string[]> {
   try {
-    text = await readFile(join(folder, manifestName), 'utf8');
+    const { files } = JSON.parse(await readFile(place, 'utf8')) as {
+      readonly files: readonly { path: string }[];
+    };
+    return files.map(({ path }) => path).filter((path) => typeof path === 'string');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== undefined && !isMissing(error)) throw error;
+    return [];
+  }
+}
+
+/** Removes the folders in which processes wrote that are gone; one of our own id was another's before. */
+async function removeLeftovers(folder: string): Promise<void> {
+  for (const name of await namesIn(folder)) {
+    const pid = /^\.writing-(\d+)$/.exec(name)?.[1];
+    if (pid === undefined) continue;
+    if (Number(pid) !== process.pid && isRunning(Number(pid))) continue;
+    await rm(join(folder, name), { recursive: true, force: true });
+  }
+}
+
+/** The names in a folder in order; none if it is not there. */
+export async function namesIn(folder: string): Promise<readonly string[]> {
+  try {
+    const names = await readdir(folder);
+    return names.sort();
   } catch (error) {
     if (isMissing(error)) return [];
     throw error;
   }
-  return pathsIn(text).filter((path) => {
-    // Anyone may have edited the manifest; it never leads out of its folder.
-    const inside = relative(folder, join(folder, path));
-    return inside !== '' && inside !== '..' && !inside.startsWith(`..${sep}`);
-  });
 }
 
-function pathsIn(manifest: string): readonly string[] {
+function isRunning(pid: number): boolean {
   try {
-    const { files } = JSON.parse(manifest) as { readonly files: readonly { path: string }[] };
-    return files.map(({ path }) => path).filter((path) => typeof path === 'string');
-  } catch {
-    return [];
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 
@@ -251,18 +298,8 @@ async function removeEmptyFolder(folder: string): Promise<void> {
   }
 }
 
-const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
+export const isMissing = (error: unknown): boolean =>
+  (error as NodeJS.ErrnoException).code === 'ENOENT';
 
 const sorted = <Value>(map: ReadonlyMap<string, Value>): readonly (readonly [string, Value])[] =>
   [...map].sort(([one], [other]) => (one < other ? -1 : 1));
-
-/** Arrow refuses half of a surrogate pair, and with it the whole file. */
-const wellFormed = (_key: string, value: unknown): unknown =>
-  typeof value === 'string' ? value.toWellFormed() : value;
-
-/** Readers that split text at every Unicode line end would cut a row in two. */
-const escaped = (json: string): string =>
-  json.replaceAll(
-    /[\u0085\u2028\u2029]/g,
-    (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );

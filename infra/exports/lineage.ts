@@ -1,63 +1,51 @@
+import { fullId } from '../../processors/rules/ids.ts';
+import type { PreferencePair, SearchNode } from '../../schemas/records.ts';
 import { topics as all } from '../../topology/topics.ts';
-import { openScratch } from './scratch.ts';
-import { records, type Topics } from './topic.ts';
+import type { Lineage } from './format.ts';
+import { recordAt, records, type Topics } from './topic.ts';
 
-/** What the gates ask about the responses that a pair began with, read from the topics once and kept on disk. */
-export class Lineage {
-  private readonly database = openScratch(`
-    CREATE TABLE cut (id TEXT NOT NULL, response INTEGER NOT NULL, PRIMARY KEY (id, response)) WITHOUT ROWID;
-    CREATE TABLE judged (id TEXT PRIMARY KEY, passed INTEGER NOT NULL, failed INTEGER NOT NULL) WITHOUT ROWID;
-  `);
-  private readonly addCut = this.database.prepare('INSERT OR IGNORE INTO cut VALUES (?, ?)');
-  private readonly findCut = this.database.prepare(
-    'SELECT 1 FROM cut WHERE id = ? AND response = ?',
+/** Finds what led to a pair. */
+export type LineageOf = (pair: PreferencePair) => Promise<Lineage>;
+
+/** Reads the topics once for the places of what led to these pairs; the records are read one pair at a time. */
+export async function lineageIn(
+  topics: Topics,
+  pairs: ReadonlySet<string>,
+  undecodable: (place: string) => void,
+): Promise<LineageOf> {
+  const nodes = new Map<string, number[]>();
+  for await (const { row, position } of records(topics, all.nodes, undecodable)) {
+    const tree = fullId(row.iteration, row.instruction_id, String(row.tree));
+    if (!pairs.has(tree)) continue;
+    const known = nodes.get(tree);
+    if (known) known.push(position);
+    else nodes.set(tree, [position]);
+  }
+  const wanted = new Set([...pairs].map((pair) => pair.slice(0, pair.lastIndexOf('/'))));
+  const verdicts = new Map<string, number>();
+  for await (const { row, position } of records(topics, all.verdicts, undecodable)) {
+    if (wanted.has(row.id)) verdicts.set(row.id, position);
+  }
+  return async (pair) => {
+    const judged = verdicts.get(fullId(pair.iteration, pair.instruction_id));
+    return {
+      pair,
+      verdicts: judged === undefined ? null : await recordAt(topics, all.verdicts, judged),
+      nodes: await nodesAt(topics, nodes.get(pair.id) ?? []),
+    };
+  };
+}
+
+async function nodesAt(
+  topics: Topics,
+  positions: readonly number[],
+): Promise<readonly SearchNode[]> {
+  const nodes = new Map<string, SearchNode>();
+  for (const position of positions) {
+    const node = await recordAt(topics, all.nodes, position);
+    nodes.set(node.node_id, node);
+  }
+  return [...nodes.values()].sort(
+    (one, other) => one.depth - other.depth || (one.node_id < other.node_id ? -1 : 1),
   );
-  private readonly addJudged = this.database.prepare(
-    'INSERT OR IGNORE INTO judged VALUES (?, ?, ?)',
-  );
-  private readonly findJudged = this.database.prepare(
-    'SELECT passed, failed FROM judged WHERE id = ?',
-  );
-
-  /** Notes which responses the server cut off. */
-  async readCuts(
-    topics: Topics,
-    wanted: ReadonlySet<string>,
-    undecodable: (place: string) => void,
-  ): Promise<void> {
-    for await (const { row } of records(topics, all.responses, undecodable)) {
-      if (!wanted.has(row.iteration)) continue;
-      for (const { index, finish_reason } of row.responses) {
-        if (finish_reason === 'length') this.addCut.run(row.id, index);
-      }
-    }
-  }
-
-  /** Notes how many responses to each instruction passed and failed; a tie is neither. */
-  async readVerdicts(
-    topics: Topics,
-    wanted: ReadonlySet<string>,
-    undecodable: (place: string) => void,
-  ): Promise<void> {
-    for await (const { row } of records(topics, all.verdicts, undecodable)) {
-      if (!wanted.has(row.iteration)) continue;
-      const count = (verdict: string) => row.judged.filter((one) => one.verdict === verdict).length;
-      this.addJudged.run(row.id, count('pass'), count('fail'));
-    }
-  }
-
-  /** @param id iteration/instruction */
-  wasCut(id: string, response: number): boolean {
-    return this.findCut.get(id, response) !== null;
-  }
-
-  /** Null if nothing is known of it. @param id iteration/instruction */
-  judged(id: string): { readonly passed: number; readonly failed: number } | null {
-    const row = this.findJudged.get(id);
-    return row && { passed: Number(row[0]), failed: Number(row[1]) };
-  }
-
-  close(): void {
-    this.database.close();
-  }
 }

@@ -4,10 +4,15 @@ import {
   isAnswer,
   isConversation,
   keysProblem,
+  kinds,
+  splits,
   trimmedAnswers,
   type Format,
   type Kind,
+  type PreferenceRow,
+  type RowSet,
   type Split,
+  type UnpairedRow,
 } from './format.ts';
 import type { ExportSettings } from './settings.ts';
 
@@ -19,53 +24,30 @@ import type { ExportSettings } from './settings.ts';
  * Source: LLaMA-Factory, `src/llamafactory/data/converter.py` and `parser.py`.
  */
 export const llamafactory = (trainer: Trainer): Format => ({
+  name: 'llamafactory',
+  leavesOut: 'llamafactory-turns',
   path: (kind, split) => `llamafactory/${fileName(kind, split)}`,
-
-  preference: ({ messages, chosen, rejected }) =>
-    alternates(messages, 'user')
-      ? {
-          conversations: trimmedAnswers(messages),
-          chosen: assistant(chosen),
-          rejected: assistant(rejected),
-        }
-      : null,
-
-  conversation: (messages) =>
-    alternates(messages, 'assistant') ? { conversations: trimmedAnswers(messages) } : null,
-
-  check: {
-    preference: (row) => {
-      const { conversations, chosen, rejected } = row as Record<string, unknown>;
-      if (!isConversation(conversations) || !alternates(conversations, 'user')) {
-        return 'the turns must alternate and end with the user';
-      }
-      if (!isAnswer(chosen) || !isAnswer(rejected)) {
-        return 'chosen and rejected must each be one answer, not a list';
-      }
-      return keysProblem(row, ['conversations', 'chosen', 'rejected']);
-    },
-    refiner_sft: (row) => {
-      const { conversations } = row as Record<string, unknown>;
-      if (!isConversation(conversations) || !alternates(conversations, 'assistant')) {
-        return 'the turns must alternate and end with the assistant';
-      }
-      return keysProblem(row, ['conversations']);
-    },
+  sets: {
+    preference: pairs,
+    steps: pairs,
+    unpaired: labelled,
+    refiner_sft: conversations,
+    actor_sft: conversations,
   },
 
-  extras: (hasRows) => {
+  extras: ({ rows }) => {
     const files = kinds.flatMap((kind) =>
-      splits.filter((split) => hasRows(kind, split)).map((split) => ({ kind, split })),
+      splits.filter((split) => rows(kind, split) > 0).map((split) => ({ kind, split })),
     );
     if (files.length === 0) return {};
     const info = Object.fromEntries(
       files.map(({ kind, split }) => [dataSet(kind, split), describe(kind, split)]),
     );
-    const configurations = kinds
-      .filter((kind) => hasRows(kind, 'train'))
+    const configurations = (['preference', 'refiner_sft'] as const)
+      .filter((kind) => rows(kind, 'train') > 0)
       .map((kind) => [
         `llamafactory/${kind === 'preference' ? 'dpo' : 'sft'}.yaml`,
-        configuration(kind, hasRows(kind, 'test'), trainer),
+        configuration(kind, rows(kind, 'test') > 0, trainer),
       ]);
     return {
       'llamafactory/dataset_info.json': `${JSON.stringify(info, null, 2)}\n`,
@@ -74,11 +56,55 @@ export const llamafactory = (trainer: Trainer): Format => ({
   },
 });
 
+const pairs: RowSet<PreferenceRow> = {
+  row: ({ messages, chosen, rejected }) =>
+    alternates(messages, 'user')
+      ? {
+          conversations: trimmedAnswers(messages),
+          chosen: assistant(chosen),
+          rejected: assistant(rejected),
+        }
+      : null,
+  check: (row) => {
+    const { conversations, chosen, rejected } = row as Record<string, unknown>;
+    if (!isConversation(conversations) || !alternates(conversations, 'user')) {
+      return 'the turns must alternate and end with the user';
+    }
+    if (!isAnswer(chosen) || !isAnswer(rejected)) {
+      return 'chosen and rejected must each be one answer, not a list';
+    }
+    return keysProblem(row, ['conversations', 'chosen', 'rejected']);
+  },
+};
+
+const conversations: RowSet<readonly Message[]> = {
+  row: (messages) =>
+    alternates(messages, 'assistant') ? { conversations: trimmedAnswers(messages) } : null,
+  check: (row) => endsWithAnswer(row) ?? keysProblem(row, ['conversations']),
+};
+
+/** The answer is the last turn, and the tag says whether it is wanted. */
+const labelled: RowSet<UnpairedRow> = {
+  row: ({ messages, completion, wanted }) =>
+    alternates(messages, 'user')
+      ? { conversations: [...trimmedAnswers(messages), assistant(completion)], label: wanted }
+      : null,
+  check: (row) =>
+    endsWithAnswer(row) ??
+    (typeof (row as Record<string, unknown>)['label'] === 'boolean'
+      ? keysProblem(row, ['conversations', 'label'])
+      : 'the label must be true or false'),
+};
+
+function endsWithAnswer(row: unknown): string | null {
+  const { conversations } = row as Record<string, unknown>;
+  return isConversation(conversations) && alternates(conversations, 'assistant')
+    ? null
+    : 'the turns must alternate and end with the assistant';
+}
+
 /** What the ready configurations name. */
 type Trainer = Pick<ExportSettings, 'base_model' | 'template'>;
-
-const kinds: readonly Kind[] = ['preference', 'refiner_sft'];
-const splits: readonly Split[] = ['train', 'test'];
 
 const suffix = (split: Split): string => (split === 'train' ? '' : '_test');
 const fileName = (kind: Kind, split: Split): string => `${kind}${suffix(split)}.jsonl`;
@@ -93,14 +119,36 @@ function alternates(messages: readonly Message[], last: 'user' | 'assistant'): b
   );
 }
 
+/**
+ * What would make the loader misread or miss our data sets; null if nothing. Data sets of others may be there, too.
+ *
+ * @param information what `dataset_info.json` says
+ * @param names the files beside it
+ */
+export function informationProblem(information: unknown, names: readonly string[]): string | null {
+  const described = information as Readonly<Record<string, unknown>> | null;
+  if (typeof described !== 'object' || described === null) return 'it is no JSON object';
+  for (const kind of kinds) {
+    for (const split of splits) {
+      if (!names.includes(fileName(kind, split))) continue;
+      const found = described[dataSet(kind, split)];
+      if (JSON.stringify(found) !== JSON.stringify(describe(kind, split))) {
+        return `${dataSet(kind, split)} is not described as it must be: file, columns and all five tags`;
+      }
+    }
+  }
+  return null;
+}
+
 /** Once `columns` or `tags` is given, whatever it leaves out counts as null: so all five tags are there. */
 const describe = (kind: Kind, split: Split) => ({
   file_name: fileName(kind, split),
   formatting: 'sharegpt',
-  ...(kind === 'preference' ? { ranking: true } : {}),
+  ...(isRanking(kind) ? { ranking: true } : {}),
   columns: {
     messages: 'conversations',
-    ...(kind === 'preference' ? { chosen: 'chosen', rejected: 'rejected' } : {}),
+    ...(isRanking(kind) ? { chosen: 'chosen', rejected: 'rejected' } : {}),
+    ...(kind === 'unpaired' ? { kto_tag: 'label' } : {}),
   },
   tags: {
     role_tag: 'role',
@@ -110,6 +158,8 @@ const describe = (kind: Kind, split: Split) => ({
     system_tag: 'system',
   },
 });
+
+const isRanking = (kind: Kind): boolean => kind === 'preference' || kind === 'steps';
 
 /** The paper's training settings (DESIGN §4); what depends on the machine is left at a small start. */
 function configuration(kind: Kind, hasTest: boolean, { base_model, template }: Trainer): string {

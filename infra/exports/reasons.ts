@@ -1,6 +1,6 @@
 /**
  * Why something is in no file, in the order in which a pair is asked: it has the first reason that fits. The last
- * two are no gate's: a record that cannot be read, and a conversation that one of the loaders could not read.
+ * three are no gate's: a record that cannot be read, and a conversation that one of the loaders could not read.
  */
 const reasons = [
   /** A person took its instruction and all that came of it out (`spar purge`). */
@@ -43,6 +43,8 @@ const reasons = [
   'undecodable',
   /** LLaMA-Factory could not read its turns; the other formats have it. */
   'llamafactory-turns',
+  /** Axolotl would cut its text in the wrong place; the other formats have it. */
+  'axolotl-text',
 ] as const;
 
 export type Reason = (typeof reasons)[number];

@@ -24,17 +24,17 @@ export interface RefinerRow extends TrainingRow {
 }
 
 /** A record that a row could be made from. */
-export type RefinerSource =
+export type RecordSource =
   | { readonly kind: 'refinement'; readonly row: Refinement }
   | { readonly kind: 'verdicts'; readonly row: Verdicts }
   | { readonly kind: 'node'; readonly row: SearchNode };
 
 /** What keeps records out, and who is told. */
-export interface RefinerGates {
+export interface RecordGates {
   /** Told the place of a record that is none. */
   readonly undecodable: (place: string) => void;
   /** Null if rows may be made from the record. */
-  readonly findingOf: (source: RefinerSource) => Finding | null;
+  readonly findingOf: (source: RecordSource) => Finding | null;
   readonly rejected: (id: string, instruction: string, finding: Finding) => void;
 }
 
@@ -53,9 +53,9 @@ export async function refinerRows(
   iterations: Iterations,
   caps: ExportSettings['caps'],
   order: Chance,
-  { undecodable, findingOf, rejected }: RefinerGates,
+  { undecodable, findingOf, rejected }: RecordGates,
 ): Promise<readonly RefinerRow[]> {
-  const stays = (source: RefinerSource): boolean => {
+  const stays = (source: RecordSource): boolean => {
     const finding = findingOf(source);
     if (finding) rejected(source.row.id, source.row.instruction_id, finding);
     return finding === null;

@@ -1,13 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Chance } from '../../processors/rules/chance.ts';
-import type { PreferencePair } from '../../schemas/records.ts';
 import { topics as all } from '../../topology/topics.ts';
 import type { Candidates, Fit } from './candidates.ts';
-import type { PreferenceRow } from './format.ts';
 import { Duplicates, promptOf } from './gates/duplicates.ts';
 import { editDistance } from './gates/edit-distance.ts';
 import type { Candidate, Finding } from './gates/gate.ts';
 import type { Gates } from './gates/gates.ts';
+import { cleaned } from './pairs.ts';
 import type { ExportSettings, GateSettings } from './settings.ts';
 import { records, type Topics } from './topic.ts';
 
@@ -104,10 +103,3 @@ function outOfBand(distance: number, { min, max }: GateSettings['distance']): Fi
   if (distance < min) return { reason: 'too-close', detail };
   return distance > max ? { reason: 'too-far', detail } : null;
 }
-
-/** The row that files get of a pair. */
-export const cleaned = ({ messages, chosen, rejected }: PreferencePair): PreferenceRow => ({
-  messages,
-  chosen: chosen.trim(),
-  rejected: rejected.trim(),
-});

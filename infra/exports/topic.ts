@@ -43,6 +43,13 @@ export interface Placed<Row> {
   readonly position: number;
 }
 
+/** A record with its place in the topic. */
+export interface Read<Row> {
+  readonly row: Row;
+  readonly partition: number;
+  readonly offset: number;
+}
+
 const offsets = 2 ** 40;
 
 /**
@@ -54,8 +61,28 @@ export async function* records<Row>(
   topic: Topic<Row>,
   undecodable: (place: string) => void,
 ): AsyncGenerator<Placed<Row>> {
+  for await (const one of recordsFrom(topics, topic, () => 0, undecodable)) {
+    yield { row: one.row, position: one.partition * offsets + one.offset };
+  }
+}
+
+/**
+ * The same from where each partition is to be read on.
+ *
+ * @param from the offset to begin at, asked for each partition
+ */
+export async function* recordsFrom<Row>(
+  topics: Topics,
+  topic: Topic<Row>,
+  from: (partition: number) => number,
+  undecodable: (place: string) => void,
+): AsyncGenerator<Read<Row>> {
   const name = nameOnLog(topics.pipeline, topic);
-  const ends = topics.ends?.get(topic.name) ?? (await topics.log.ends(name));
+  const all = topics.ends?.get(topic.name) ?? (await topics.log.ends(name));
+  const ends = all.map((one) => ({
+    ...one,
+    earliest: Math.max(one.earliest, from(one.partition)),
+  }));
   const tell = teller(topics, topic, ends);
   for await (const record of scan(topics.log, name, { ends })) {
     const { partition, offset } = record;
@@ -65,7 +92,7 @@ export async function* records<Row>(
       undecodable(`${topic.name}/${partition}/${offset}`);
       return null;
     });
-    if (row) yield { row, position: partition * offsets + offset };
+    if (row) yield { row, partition, offset };
   }
   tell(Number.POSITIVE_INFINITY, 0);
 }

@@ -1,4 +1,12 @@
-import type { Message, Refinement, SearchNode, Verdicts, Vote } from '../../schemas/records.ts';
+import type {
+  Message,
+  PathNode,
+  Refinement,
+  Response,
+  SearchNode,
+  Verdicts,
+  Vote,
+} from '../../schemas/records.ts';
 import type { Settings } from '../settings.ts';
 import { shuffle, type Chance } from './chance.ts';
 import { judgePrompt, refinePrompt } from './prompts.ts';
@@ -82,6 +90,35 @@ export function verdictRows(
     });
   return { pass: rows('pass'), fail: rows('fail') };
 }
+
+/**
+ * Some of the responses that passed, at most `limit`: no text twice, none that is empty or was cut off. An easy
+ * instruction has many of them, and they say much the same.
+ */
+export function passingResponses(
+  { responses, judged }: Pick<Verdicts, 'responses' | 'judged'>,
+  limit: number,
+  chance: Chance,
+): readonly Response[] {
+  const passed = new Set(
+    judged.filter(({ verdict }) => verdict === 'pass').map(({ index }) => index),
+  );
+  const whole = responses.filter(
+    ({ index, text, finish_reason }) =>
+      passed.has(index) && text.trim() !== '' && finish_reason !== 'length',
+  );
+  const distinct = [...new Map(whole.map((response) => [response.text.trim(), response])).values()];
+  return shuffle(distinct, ({ index }) => `passing/${index}`, chance).slice(0, limit);
+}
+
+/** The steps of a path that made the response better, each from its parent to its child. */
+export const improvingSteps = (
+  path: readonly PathNode[],
+): readonly { readonly parent: PathNode; readonly child: PathNode }[] =>
+  path.flatMap((child, index) => {
+    const parent = path[index - 1];
+    return parent && child.value > parent.value ? [{ parent, child }] : [];
+  });
 
 /**
  * All sets as one training set: each shuffled and capped, then rows whose first turn came before are left out, then

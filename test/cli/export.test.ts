@@ -1,9 +1,10 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { noteSource } from '../../infra/run/iteration.ts';
 import { writeExports } from '../../infra/run/write-exports.ts';
 import { topics } from '../../topology/topics.ts';
+import { startHub, type HubServer } from '../exports/hub-server.ts';
 import { configOf } from '../run/support.ts';
 import { outcome } from '../runtime/support.ts';
 import { folder, home, instruction, put, smallHome, spar } from './support.ts';
@@ -139,4 +140,97 @@ test('a run exports by the settings that its iteration was opened with', async (
     'iteration 2 was never opened in this home',
   );
   await written.close();
+});
+
+test('--check shows what was written, as its loader has it', async () => {
+  const { at, out } = await homeAndOut();
+  const ran = await spar('export', '--home', at, '--out', out, '--check');
+  expect(ran.code).toBe(0);
+  expect(ran.out).toMatch(/trl\/preference\/train\.jsonl {2}1 row {2}good\n {2}prompt +user: /);
+  expect(ran.out).toContain(`4 data files in ${out} can be loaded as they are.\n`);
+});
+
+test('--check with a folder needs no home, writes nothing, and fails if something is wrong', async () => {
+  const { at, out } = await homeAndOut();
+  await spar('export', '--home', at, '--out', out);
+  await rm(at, { recursive: true });
+  expect((await spar('export', '--check', out)).code).toBe(0);
+  await writeFile(join(out, 'trl/preference/train.jsonl'), '{"prompt": "x"}\n');
+  const ran = await spar('export', '--check', out);
+  expect(ran.code).toBe(1);
+  expect(ran.out).toMatch(
+    /trl\/preference\/train\.jsonl:1: the prompt must be a list of messages\. Mend or remove the row/,
+  );
+  expect(ran.err).toContain(`in the files of ${out}`);
+  const json = await spar('export', '--check', out, '--json');
+  expect(JSON.parse(json.out)).toMatchObject({ problems: [{ line: null }, { line: 1 }] });
+});
+
+test('--check of a folder that holds no export says which to name', async () => {
+  const ran = await spar('export', '--check', await folder());
+  expect(ran.code).toBe(1);
+  expect(ran.err).toContain('name a folder that spar export or spar run wrote');
+});
+
+describe('--push', () => {
+  let hub: HubServer;
+  beforeEach(async () => {
+    hub = await startHub();
+    vi.stubEnv('HF_ENDPOINT', `${hub.url}/`);
+    vi.stubEnv('HF_TOKEN', 'hf_notforanybody');
+  });
+  afterEach(async () => {
+    vi.unstubAllEnvs();
+    await hub.close();
+  });
+
+  test('writes what a hub wants as well, and puts it there', async () => {
+    const { at, out } = await homeAndOut();
+    const ran = await spar('export', '--home', at, '--out', out, '--push', 'me/pairs');
+    expect(ran.out).toContain('3 files pushed to me/pairs: http://127.0.0.1');
+    expect(ran.code).toBe(0);
+    expect(await readdir(out)).toEqual(['huggingface', 'llamafactory', 'manifest.json', 'trl']);
+    expect([...hub.files!.keys()]).toContain('preference/train.parquet');
+  });
+
+  test('takes the token from a file', async () => {
+    const { at, out } = await homeAndOut();
+    const file = join(at, 'token');
+    await writeFile(file, 'hf_fromfile\n');
+    const args = ['export', '--home', at, '--out', out, '--push', 'me/pairs'];
+    await spar(...args, '--token-file', file, '--public');
+    expect(hub.requests[0]!.token).toBe('Bearer hf_fromfile');
+    expect(hub.visibility).toBe('public');
+  });
+
+  test('never pushes a part', async () => {
+    const { at, out } = await homeAndOut();
+    const writing = await home(at);
+    await put(writing, topics.instructions, instruction('emu'));
+    const ran = await spar('export', '--home', at, '--out', out, '--push', 'me/pairs');
+    expect(ran.code).toBe(1);
+    expect(ran.err).toContain('a part is never pushed');
+    expect(hub.requests).toEqual([]);
+    await writing.close();
+  });
+
+  test.each([
+    ['a name without an owner', ['--push', 'pairs'], 'expected OWNER/NAME'],
+    ['a file that is not there', ['--push', 'me/pairs', '--token-file', '/nowhere'], 'cannot be'],
+    ['a follower', ['--push', 'me/pairs', '--follow'], 'goes without --follow'],
+  ])('refuses %s before it does anything', async (_name, args, message) => {
+    const { at, out } = await homeAndOut();
+    const ran = await spar('export', '--home', at, '--out', out, ...args);
+    expect(ran.code).toBe(2);
+    expect(ran.err).toContain(message);
+    await expect(readdir(out)).rejects.toThrow('ENOENT');
+  });
+
+  test('says how to give the token', async () => {
+    vi.stubEnv('HF_TOKEN', '');
+    const { at } = await homeAndOut();
+    const ran = await spar('export', '--home', at, '--push', 'me/pairs');
+    expect(ran.code).toBe(2);
+    expect(ran.err).toContain('set HF_TOKEN, or name a file');
+  });
 });

@@ -203,7 +203,7 @@ describe('a planted defect', () => {
     });
     expect(JSON.parse(texts['manifest.json']!)).toMatchObject({
       rejected: report.rejectedByReason,
-      rejected_refiner: { benchmark: 3, purged: 3, 'rejected-by-hand': 1 },
+      rejected_rows: { refiner_sft: { benchmark: 3, purged: 3, 'rejected-by-hand': 1 } },
     });
   });
 

@@ -7,6 +7,7 @@ import { createMemoryLog } from '../../infra/log/memory.ts';
 import { systemTime } from '../../infra/time.ts';
 import type {
   Message,
+  Outcome,
   PathNode,
   PreferencePair,
   Refinement,
@@ -45,7 +46,7 @@ export const prompts = {
   refine: { template: 'Refine it between [[start]] and [[end]].', hash: 'r1' },
 };
 
-const pathNode = (node_id: string, parent_id: string | null, text: string): PathNode => ({
+export const pathNode = (node_id: string, parent_id: string | null, text: string): PathNode => ({
   node_id,
   parent_id,
   depth: parent_id === null ? 0 : 1,
@@ -206,8 +207,23 @@ export function responses(name: string, finishReasons: readonly string[]): Respo
     actor_model: 'actor',
   };
 }
+/** How the tree of an instruction ended. */
+export const outcome = (name: string, changes: Partial<Outcome> = {}): Outcome => ({
+  ...spend,
+  id: `1/${name}/0`,
+  iteration: '1',
+  instruction_id: name,
+  tree: 0,
+  trees: 1,
+  outcome: 'paired',
+  cause: null,
+  revision: 0,
+  evaluated: 3,
+  ...changes,
+});
 
 export interface Written {
+  readonly outcomes: readonly Outcome[];
   readonly pairs: readonly PreferencePair[];
   readonly refinements: readonly Refinement[];
   readonly nodes: readonly SearchNode[];
@@ -216,8 +232,9 @@ export interface Written {
   readonly removals?: readonly Removal[];
 }
 
-/** A small run's records: every instruction has a pair, a refinement, four nodes and two judged responses. */
+/** A small run's records: every instruction has an outcome, a pair, a refinement, four nodes and two judged responses. */
 export const runOf = (names: readonly string[]): Written => ({
+  outcomes: names.map((name) => outcome(name)),
   pairs: names.map((name) => pair(name)),
   refinements: names.map((name) => refinement(name)),
   // One after the other by child, so that the nodes of a tree are far apart.
@@ -266,6 +283,7 @@ export async function fill(
       ]);
     }
   };
+  await append(topics.outcomes, written.outcomes);
   await append(topics.pairs, written.pairs);
   await append(topics.refinements, written.refinements);
   await append(topics.nodes, written.nodes);

@@ -3,22 +3,46 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { exportAll, type ExportReport } from '../../infra/exports/export.ts';
+import { parquetRows } from '../../infra/exports/parquet.ts';
+import { exportFormats, exportSets } from '../../infra/exports/settings.ts';
 import type { Message } from '../../schemas/records.ts';
 import { logOf, pair, request, rowsOf, runOf } from '../exports/support.ts';
 import { pythonWith } from '../support/python.ts';
 
 const requirement = 'datasets==5.2.0';
 
+type Sets = Readonly<
+  Record<
+    string,
+    Readonly<
+      Record<
+        string,
+        {
+          readonly columns: readonly string[];
+          readonly features: Readonly<Record<string, string>>;
+          readonly rows: readonly Readonly<Record<string, unknown>>[];
+        }
+      >
+    >
+  >
+>;
+
 interface Loaded {
   readonly llamafactory: Readonly<
     Record<string, { readonly columns: string[]; readonly rows: number; readonly accepted: number }>
   >;
-  readonly trl: Readonly<
-    Record<
-      string,
-      Record<string, { readonly columns: string[]; readonly rows: readonly unknown[] }>
-    >
-  >;
+  readonly trl: Sets;
+  readonly openrlhf: { readonly folders: Sets; readonly texts: readonly (readonly string[])[] };
+  readonly axolotl: {
+    readonly dpo: readonly { readonly chosen: string; readonly rejected: string }[];
+    readonly sft: readonly {
+      readonly learnt: readonly string[];
+      readonly whole: readonly string[];
+      readonly turns: number;
+    }[];
+  };
+  readonly huggingface: Sets;
+  readonly raw: Sets;
   readonly yaml: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
@@ -39,14 +63,15 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'spar-python-'));
   const many = runOf(Array.from({ length: 20 }, (_, index) => `n${index}`));
   const pairs = [
-    ...many.pairs,
+    ...many.pairs.map((one, index) => ({ ...one, path: many.refinements[index]!.path })),
     pair('hostile', { messages: conversation, chosen: `<${hostile}>`, rejected: 'x\ud800y' }),
     pair('equal', { chosen: 'same', rejected: 'same' }),
     pair('two-users', { messages: [conversation[1]!, conversation[3]!] }),
   ];
   const log = await logOf({ ...many, pairs });
   const asked = request(log, join(folder, 'out'));
-  report = await exportAll({ ...asked, settings: { ...asked.settings, test_share: 0.3 } });
+  const everything = { formats: exportFormats, sets: exportSets, test_share: 0.3 };
+  report = await exportAll({ ...asked, settings: { ...asked.settings, ...everything } });
   const script = new URL('load.py', import.meta.url).pathname;
   const environment = { HF_HOME: join(folder, 'cache'), HF_HUB_OFFLINE: '1' };
   const stdout = await python(script, [report.folder], environment);
@@ -61,6 +86,9 @@ describe('LLaMA-Factory', () => {
   test.each([
     ['spar_preference', 'preference.jsonl', ['chosen', 'conversations', 'rejected']],
     ['spar_preference_test', 'preference_test.jsonl', ['chosen', 'conversations', 'rejected']],
+    ['spar_steps', 'steps.jsonl', ['chosen', 'conversations', 'rejected']],
+    ['spar_unpaired', 'unpaired.jsonl', ['conversations', 'label']],
+    ['spar_actor_sft', 'actor_sft.jsonl', ['conversations']],
     ['spar_refiner_sft', 'refiner_sft.jsonl', ['conversations']],
     ['spar_refiner_sft_test', 'refiner_sft_test.jsonl', ['conversations']],
   ])('finds %s with its columns, and drops no row', (name, file, columns) => {
@@ -94,33 +122,114 @@ describe('LLaMA-Factory', () => {
   });
 });
 
-describe('TRL', () => {
-  test.each([
-    ['preference', ['chosen', 'prompt', 'rejected']],
-    ['refiner_sft', ['messages']],
-  ])('finds %s as a folder with its columns and both splits', (kind, columns) => {
-    expect(Object.keys(loaded.trl[kind]!).sort()).toEqual(['test', 'train']);
-    for (const [split, set] of Object.entries(loaded.trl[kind]!)) {
-      expect(set.columns).toEqual(columns);
-      expect(set.rows).toHaveLength(rowsWritten(`trl/${kind}/${split}.jsonl`)!);
+const readRows = async (path: string): Promise<readonly unknown[]> => {
+  const place = join(report.folder, path);
+  return path.endsWith('.parquet')
+    ? Array.fromAsync(parquetRows(place))
+    : rowsOf(await readFile(place, 'utf8'));
+};
+
+describe.each([
+  [
+    'trl',
+    () => loaded.trl,
+    'jsonl',
+    ['actor_sft', 'preference', 'refiner_sft', 'steps', 'unpaired'],
+  ],
+  [
+    'openrlhf',
+    () => loaded.openrlhf.folders,
+    'jsonl',
+    ['actor_sft', 'preference', 'refiner_sft', 'steps'],
+  ],
+  [
+    'huggingface',
+    () => loaded.huggingface,
+    'parquet',
+    ['actor_sft', 'default', 'preference', 'refiner_sft', 'steps', 'unpaired'],
+  ],
+  ['raw', () => loaded.raw, 'parquet', ['lineage']],
+] as const)('%s', (name, sets, ending, kinds) => {
+  test('has a data set of both splits for each kind', () => {
+    expect(Object.keys(sets()).toSorted()).toEqual(kinds);
+    for (const splits of Object.values(sets())) {
+      expect(Object.keys(splits).toSorted()).toEqual(['test', 'train']);
     }
   });
 
-  test('reads every row as it was written', async () => {
-    for (const [kind, splits] of Object.entries(loaded.trl)) {
+  test('is read as it was written, row by row', async () => {
+    for (const [kind, splits] of Object.entries(sets())) {
       for (const [split, { rows }] of Object.entries(splits)) {
-        const text = await readFile(join(report.folder, 'trl', kind, `${split}.jsonl`), 'utf8');
-        expect(rows).toEqual(rowsOf(text));
+        const path = `${name}/${kind === 'default' ? 'preference' : kind}/${split}.${ending}`;
+        expect(rows).toHaveLength(rowsWritten(path)!);
+        expect(rows).toEqual(await readRows(path));
       }
     }
   });
 
-  test('reads hostile text as it was', () => {
-    const rows = Object.values(loaded.trl['preference']!).flatMap((set) => set.rows);
-    expect(rows).toContainEqual({
-      prompt: conversation,
-      chosen: [{ role: 'assistant', content: `<${hostile}>` }],
-      rejected: [{ role: 'assistant', content: 'x\ufffdy' }],
-    });
+  test('keeps hostile text as it was', () => {
+    const kind = name === 'raw' ? 'lineage' : 'preference';
+    const rows = Object.values(sets()[kind]!).flatMap((set) => set.rows);
+    const chosen = `<${hostile}>`;
+    const answer = (content: string) => [{ role: 'assistant', content }];
+    expect(rows).toContainEqual(
+      expect.objectContaining(
+        name === 'raw'
+          ? { messages: conversation, chosen, rejected: 'x\ufffdy' }
+          : { prompt: conversation, chosen: answer(chosen), rejected: answer('x\ufffdy') },
+      ),
+    );
+  });
+});
+
+test('TRL finds the columns that its trainers ask for', () => {
+  const columns = Object.entries(loaded.trl).map(([kind, { train }]) => [kind, train!.columns]);
+  expect(Object.fromEntries(columns)).toEqual({
+    preference: ['chosen', 'prompt', 'rejected'],
+    steps: ['chosen', 'prompt', 'rejected'],
+    refiner_sft: ['messages'],
+    actor_sft: ['messages'],
+    unpaired: ['completion', 'label', 'prompt'],
+  });
+});
+
+test('OpenRLHF can put a side after its prompt', () => {
+  const rows = loaded.openrlhf.folders['preference']!['train']!.rows;
+  expect(loaded.openrlhf.texts).toHaveLength(rows.length);
+  for (const texts of loaded.openrlhf.texts) {
+    for (const text of texts) expect(text).toMatch(/<\|im_start\|>assistant\n[^]+<\|im_end\|>\n$/);
+  }
+});
+
+test('axolotl cuts every side where it begins, and learns one turn of a conversation, all of it', () => {
+  const rows = loaded.openrlhf.folders['preference']!['train']!.rows as readonly {
+    readonly chosen: readonly Message[];
+  }[];
+  expect(loaded.axolotl.dpo.map(({ chosen }) => chosen)).toEqual(
+    rows.map(({ chosen }) => `${chosen[0]!.content}<|im_end|>`),
+  );
+  expect(loaded.axolotl.sft.some(({ turns }) => turns === 4)).toBe(true);
+  for (const { learnt, whole } of loaded.axolotl.sft) {
+    expect(learnt).toHaveLength(1);
+    expect(learnt).toEqual(whole);
+  }
+});
+
+test("the hub's columns have types, however few rows there are", () => {
+  const { features } = loaded.huggingface['preference']!['train']!;
+  const turns = "List({'role': Value('string'), 'content': Value('string')})";
+  expect(features).toEqual({
+    prompt: turns,
+    chosen: turns,
+    rejected: turns,
+    id: "Value('string')",
+    source: "Value('string')",
+    depth: "Value('int32')",
+    value: "Value('float64')",
+  });
+  expect(loaded.raw['lineage']!['train']!.features).toMatchObject({
+    cost: "Value('float64')",
+    constraints: "List({'id': Value('string'), 'arguments': Value('string')})",
+    prompt_tokens: "Value('int64')",
   });
 });

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import yaml
-from datasets import load_dataset
+from datasets import get_dataset_config_names, load_dataset
 
 
 def llamafactory(folder: Path) -> dict:
@@ -37,34 +37,85 @@ def accepted(row: dict, entry: dict) -> bool:
             return False
     if len(turns) % 2 != (1 if ranking else 0):
         return False
+    if "kto_tag" in columns and not isinstance(row[columns["kto_tag"]], bool):
+        return False
     if not ranking:
         return True
     sides = [row[columns["chosen"]], row[columns["rejected"]]]
     return all(isinstance(side, dict) and side[role] == tags["assistant_tag"] for side in sides)
 
 
-def trl(folder: Path) -> dict:
-    """Every folder as a data set of its own."""
-    return {kind.name: splits(kind) for kind in sorted(folder.iterdir())}
+def folders(folder: Path) -> dict:
+    """Every folder as a data set of its own, as TRL, OpenRLHF and whoever reads `raw` name them."""
+    return {kind.name: splits(load_dataset(str(kind))) for kind in sorted(folder.iterdir())}
 
 
-def splits(folder: Path) -> dict:
-    sets = load_dataset(str(folder))
+def configurations(folder: Path) -> dict:
+    """Every configuration that the card of a hub's folder names, and what is loaded where none is named."""
+    names = get_dataset_config_names(str(folder))
+    found = {name: splits(load_dataset(str(folder), name)) for name in names}
+    return {"default": splits(load_dataset(str(folder))), **found}
+
+
+def splits(sets) -> dict:
     return {
-        split: {"columns": sorted(rows.column_names), "rows": rows.to_list()}
+        split: {
+            "columns": sorted(rows.column_names),
+            "features": {name: str(feature) for name, feature in rows.features.items()},
+            "rows": rows.to_list(),
+        }
         for split, rows in sets.items()
     }
 
 
+def openrlhf(folder: Path) -> list:
+    """Source: OpenRLHF, openrlhf/datasets/utils.py (a file by its ending) and reward_dataset.py (prompt + side)."""
+    rows = load_dataset("json", data_files=str(folder / "preference" / "train.jsonl"))["train"]
+    return [[rendered(row["prompt"] + row[side]) for side in ("chosen", "rejected")] for row in rows]
+
+
+def axolotl(folder: Path) -> dict:
+    """Every data set that a configuration names, through the steps of axolotl's strategies."""
+    found = {}
+    for name in ("dpo", "sft"):
+        for entry in yaml.safe_load((folder / f"{name}.yaml").read_text())["datasets"]:
+            rows = load_dataset(entry["ds_type"], data_files=str(folder / entry["path"]), split=entry["split"])
+            found[name] = [learnt(row, entry) for row in rows]
+    return found
+
+
+def learnt(row: dict, entry: dict) -> dict:
+    """Source: axolotl, prompt_strategies/dpo/chat_template.py and prompt_strategies/chat_template.py."""
+    if entry["type"] == "chat_template.default":
+        return {side: cut(row[side]) for side in ("chosen", "rejected")}
+    mark, detail = entry["message_field_training"], entry["message_field_training_detail"]
+    turns = [turn for turn in row["messages"] if turn[mark]]
+    pieces = [
+        turn["content"][piece["begin_offset"] : piece["end_offset"] + 1] for turn in turns for piece in turn[detail]
+    ]
+    return {"learnt": pieces, "whole": [turn["content"] for turn in turns], "turns": len(row["messages"])}
+
+
+def cut(side: dict) -> str:
+    """A side is rendered after a made-up turn, and begins where its text is first found."""
+    text = rendered([{"role": "user", "content": "[[dummy_message]]"}, side])
+    return text[text.find(side["content"]) :].rstrip()
+
+
+def rendered(turns: list) -> str:
+    return "".join(f"<|im_start|>{turn['role']}\n{turn['content']}<|im_end|>\n" for turn in turns)
+
+
 def main() -> None:
     folder = Path(sys.argv[1])
-    configurations = {
-        path.stem: yaml.safe_load(path.read_text()) for path in (folder / "llamafactory").glob("*.yaml")
-    }
     found = {
         "llamafactory": llamafactory(folder / "llamafactory"),
-        "trl": trl(folder / "trl"),
-        "yaml": configurations,
+        "trl": folders(folder / "trl"),
+        "openrlhf": {"folders": folders(folder / "openrlhf"), "texts": openrlhf(folder / "openrlhf")},
+        "axolotl": axolotl(folder / "axolotl"),
+        "huggingface": configurations(folder / "huggingface"),
+        "raw": folders(folder / "raw"),
+        "yaml": {path.stem: yaml.safe_load(path.read_text()) for path in (folder / "llamafactory").glob("*.yaml")},
     }
     print(json.dumps(found))
 

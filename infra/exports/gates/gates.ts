@@ -1,5 +1,5 @@
 import type { Chance } from '../../../processors/rules/chance.ts';
-import type { Lineage } from '../lineage.ts';
+import type { Evidence } from '../evidence.ts';
 import type { Removals } from '../removals.ts';
 import type { ExportSettings } from '../settings.ts';
 import { openBenchmarks, type GateFile } from './benchmarks.ts';
@@ -28,7 +28,7 @@ export interface Gates {
 export async function openGates(
   { gates: settings, sources }: Pick<ExportSettings, 'gates' | 'sources'>,
   removals: Removals,
-  lineage: Lineage,
+  evidence: Evidence,
   chance: Chance,
 ): Promise<Gates> {
   const { tokens, models, phrases, refusals, truncated, pass_rate, language } = settings;
@@ -44,8 +44,8 @@ export async function openGates(
     ...(Object.keys(sources).length === 0 ? [] : [sourcesGate(sources, chance)]),
     ...(phrases.length === 0 ? [] : [phrasesGate(phrases)]),
     ...(refusals === 'off' ? [] : [refusalsGate(refusals)]),
-    ...(truncated === 'off' ? [] : [truncationGate(truncated, lineage)]),
-    ...(asksPassRate(settings) ? [passRateGate(pass_rate, lineage)] : []),
+    ...(truncated === 'off' ? [] : [truncationGate(truncated, evidence)]),
+    ...(asksPassRate(settings) ? [passRateGate(pass_rate, evidence)] : []),
     ...(length ? [length.gate] : []),
     ...(language === 'any' ? [] : [languageGate(await openDetect())]),
     ({ pair }) => benchmarks.gate(pair),

@@ -1,5 +1,5 @@
 import { fullId } from '../../../processors/rules/ids.ts';
-import type { Lineage } from '../lineage.ts';
+import type { Evidence } from '../evidence.ts';
 import type { GateSettings } from '../settings.ts';
 import type { Gate } from './gate.ts';
 
@@ -8,9 +8,9 @@ import type { Gate } from './gate.ts';
  * the answer never closes its mark: the search accepts that, as the paper's code does.
  */
 export const truncationGate =
-  (how: Exclude<GateSettings['truncated'], 'off'>, lineage: Lineage): Gate =>
+  (how: Exclude<GateSettings['truncated'], 'off'>, evidence: Evidence): Gate =>
   ({ pair }) => {
-    if (lineage.wasCut(fullId(pair.iteration, pair.instruction_id), pair.rejected_index)) {
+    if (evidence.wasCut(fullId(pair.iteration, pair.instruction_id), pair.rejected_index)) {
       return { reason: 'truncated', detail: 'rejected: finish reason length' };
     }
     const answer = how === 'likely' ? (pair.path.at(-1)?.answer ?? null) : null;

@@ -85,7 +85,7 @@ test('what was made from its instruction is left out, too', async () => {
   expect(manifest).toMatchObject({
     counts: { preference: 1, refiner_sft: 3 },
     rejected: { benchmark: 1 },
-    rejected_refiner: { benchmark: 2 },
+    rejected_rows: { refiner_sft: { benchmark: 2 } },
   });
   for (const [path, text] of Object.entries(texts)) {
     if (path.startsWith('trl') || path.startsWith('llamafactory'))
