@@ -94,8 +94,8 @@ describe('shards', () => {
       pairs: [pair('a'), pair('b', { chosen: 'Final Judgement: Yes' }), pair('c'), pair('d')],
       removals: [
         {
-          ...{ id: 'c', instruction_id: 'c', pair_id: null, removed: true },
-          ...{ who: 'ada', why: 'asked to', decided_at: 0 },
+          ...{ id: 'instruction/c', instruction_id: 'c', scope: 'instruction', pair_id: null },
+          ...{ removed: true, who: 'ada', why: 'asked to', decided_at: 0 },
         },
       ],
     });
