@@ -147,7 +147,12 @@ export async function exportAll(request: ExportRequest): Promise<ExportReport> {
       counts,
       rejected,
       rejected_refiner: Object.fromEntries(candidates.tally('refiner_sft')),
-      sources: candidates.sources(),
+      // Only those that the settings name: others may be paths of this machine.
+      sources: Object.fromEntries(
+        Object.keys(settings.sources)
+          .sort()
+          .map((name) => [name, candidates.source(name)]),
+      ),
       distances: candidates.distances(),
     });
     if (complete) await removeExport(join(request.folder, partial));
