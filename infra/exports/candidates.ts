@@ -12,7 +12,7 @@ export interface Fit {
   readonly position: number;
   readonly instruction: string;
   readonly source: string;
-  /** Empty unless prompts are compared. */
+  /** What `keptOf` keeps of it. */
   readonly prompt: string;
 }
 

@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import type { Settings } from '../../processors/settings.ts';
 import { topics as all } from '../../topology/topics.ts';
 import { chanceOf } from '../runtime/chance.ts';
 import { Candidates } from './candidates.ts';
@@ -8,12 +7,13 @@ import type { Format, Kind, Split } from './format.ts';
 import { asksPassRate, openGates } from './gates/gates.ts';
 import { Lineage } from './lineage.ts';
 import { llamafactory } from './llamafactory.ts';
-import { tallyOf, type Tally } from './reasons.ts';
+import { manifestOf, type ExportedIteration } from './manifest.ts';
+import type { Tally } from './reasons.ts';
 import { refinerRows, type Iterations } from './refiner.ts';
 import { removalsIn } from './removals.ts';
 import { choosePairs, cleaned } from './selection.ts';
 import type { ExportFormat, ExportSettings } from './settings.ts';
-import { endsOf, recordAt, type Ends, type Topics } from './topic.ts';
+import { endsOf, recordAt, type Topics } from './topic.ts';
 import { trl } from './trl.ts';
 
 export interface ExportRequest extends Topics {
@@ -25,13 +25,6 @@ export interface ExportRequest extends Topics {
   readonly complete: boolean;
   readonly folder: string;
   readonly settings: ExportSettings;
-}
-
-export interface ExportedIteration {
-  readonly id: string;
-  readonly seed: number;
-  readonly models: Settings['models'];
-  readonly prompts: Settings['prompts'];
 }
 
 export interface ExportReport {
@@ -92,9 +85,9 @@ export async function exportAll(request: ExportRequest): Promise<ExportReport> {
 
   try {
     const removals = await removalsIn(topics, undecodable);
+    const gates = await openGates(settings, removals, lineage, chance);
     if (settings.gates.truncated !== 'off') await lineage.readCuts(topics, wanted, undecodable);
     if (asksPassRate(settings.gates)) await lineage.readVerdicts(topics, wanted, undecodable);
-    const gates = await openGates(settings, removals, lineage, chance);
     await choosePairs(
       { topics, iterations: wanted, settings, gates, chance, undecodable },
       candidates,
@@ -127,36 +120,10 @@ export async function exportAll(request: ExportRequest): Promise<ExportReport> {
     for (const rejection of candidates.rejections()) {
       await publication.addRow('rejected.jsonl', rejection, () => null);
     }
-    const rejected = tallyOf(
-      new Map([...candidates.tally('preference'), ...candidates.tally('record')]),
-    );
-    const files = await publication.publish({
-      pipeline: request.pipeline,
-      iterations: request.iterations.map(({ id, seed, models, prompts }) => ({
-        id,
-        seed,
-        models,
-        judge_prompt: prompts.judge.hash,
-        refine_prompt: prompts.refine.hash,
-      })),
-      complete,
-      seed: request.seed,
-      settings,
-      gate_files: gates.files,
-      read: readText(topics.ends),
-      counts,
-      rejected,
-      rejected_refiner: Object.fromEntries(candidates.tally('refiner_sft')),
-      // Only those that the settings name: others may be paths of this machine.
-      sources: Object.fromEntries(
-        Object.keys(settings.sources)
-          .sort()
-          .map((name) => [name, candidates.source(name)]),
-      ),
-      distances: candidates.distances(),
-    });
+    const manifest = manifestOf(request, topics.ends, gates, counts, candidates);
+    const files = await publication.publish(manifest);
     if (complete) await removeExport(join(request.folder, partial));
-    return { folder, files, counts, rejectedByReason: rejected };
+    return { folder, files, counts, rejectedByReason: manifest.rejected };
   } catch (error) {
     await publication.abandon();
     throw error;
@@ -181,19 +148,6 @@ const topicsRead = ({ gates }: ExportSettings) => [
   ...(gates.truncated === 'off' ? [] : [all.responses]),
   all.removals,
 ];
-
-/** Which offsets were looked at, the first and the one behind the last. */
-const readText = (ends: Ends) =>
-  Object.fromEntries(
-    [...ends].map(([topic, partitions]) => [
-      topic,
-      partitions.map(({ partition, earliest, latest }) => ({
-        partition,
-        from: earliest,
-        to: latest,
-      })),
-    ]),
-  );
 
 const formatOf = (name: ExportFormat, settings: ExportSettings): Format =>
   name === 'trl' ? trl : llamafactory(settings);
