@@ -12,7 +12,7 @@ export interface Fit {
   readonly position: number;
   readonly instruction: string;
   readonly source: string;
-  /** Empty unless prompts are compared. */
+  /** What `keptOf` keeps of it. */
   readonly prompt: string;
 }
 
@@ -40,6 +40,7 @@ export class Candidates {
   private readonly next;
   private readonly note;
   private readonly promptOf;
+  private readonly ofSource;
 
   constructor() {
     const { database } = this;
@@ -49,6 +50,9 @@ export class Candidates {
     this.unfit = database.prepare('UPDATE pairs SET fit = 0 WHERE row = ?');
     this.note = database.prepare('INSERT OR IGNORE INTO rejections VALUES (?, ?, ?, ?, ?)');
     this.promptOf = database.prepare('SELECT prompt FROM pairs WHERE row = ?');
+    this.ofSource = database.prepare(
+      'SELECT count(*), ifnull(sum(fit), 0) FROM pairs WHERE source = ?',
+    );
     this.next = database.prepare(
       `SELECT row, id, draw, position, instruction, source, prompt FROM pairs
         WHERE fit = 1 AND (draw, id) > (?, ?) ORDER BY draw, id LIMIT ?`,
@@ -111,17 +115,10 @@ export class Candidates {
     return new Map(rows.map(([reason, count]) => [String(reason), Number(count)]));
   }
 
-  /** How many pairs each source has, and how many of them are fit, in the order of their names. */
-  sources(): Readonly<Record<string, { readonly read: number; readonly chosen: number }>> {
-    const rows = this.database
-      .prepare('SELECT source, count(*), sum(fit) FROM pairs GROUP BY source ORDER BY source')
-      .all();
-    return Object.fromEntries(
-      rows.map(([source, read, chosen]) => [
-        String(source),
-        { read: Number(read), chosen: Number(chosen) },
-      ]),
-    );
+  /** How many pairs of a source there are, and how many of them are fit. */
+  source(name: string): { readonly read: number; readonly chosen: number } {
+    const [read, chosen] = this.ofSource.get(name) ?? [];
+    return { read: Number(read), chosen: Number(chosen) };
   }
 
   *rejections(): Generator<object> {

@@ -1,24 +1,24 @@
 import { join } from 'node:path';
-import type { Settings } from '../../processors/settings.ts';
 import { topics as all } from '../../topology/topics.ts';
 import { chanceOf } from '../runtime/chance.ts';
 import { actorRows } from './actor.ts';
 import { Candidates } from './candidates.ts';
 import { Evidence } from './evidence.ts';
 import { Publication, removeExport, type ExportedFile } from './files.ts';
-import { kinds, type Kind, type RowOf, type Split } from './format.ts';
+import type { Kind, RowOf, Split } from './format.ts';
 import { formatsOf } from './formats.ts';
 import { asksPassRate, openGates } from './gates/gates.ts';
 import { lineageIn } from './lineage.ts';
+import { manifestOf, type ExportedIteration } from './manifest.ts';
 import { cleaned } from './pairs.ts';
-import { tallyOf, type Tally } from './reasons.ts';
+import type { Tally } from './reasons.ts';
 import { refinerRows, type Iterations, type RecordGates } from './refiner.ts';
 import { removalsIn } from './removals.ts';
 import { choosePairs } from './selection.ts';
 import type { ExportSettings } from './settings.ts';
 import { stepRows, Unpairing } from './sides.ts';
 import { Counting, treesOf } from './statistics.ts';
-import { endsOf, recordAt, type Ends, type Topics } from './topic.ts';
+import { endsOf, recordAt, type Topics } from './topic.ts';
 
 export interface ExportRequest extends Topics {
   /** Whose records to export, each with what its manifest says. */
@@ -29,13 +29,6 @@ export interface ExportRequest extends Topics {
   readonly complete: boolean;
   readonly folder: string;
   readonly settings: ExportSettings;
-}
-
-export interface ExportedIteration {
-  readonly id: string;
-  readonly seed: number;
-  readonly models: Settings['models'];
-  readonly prompts: Settings['prompts'];
 }
 
 export interface ExportReport {
@@ -100,9 +93,9 @@ export async function exportAll(request: ExportRequest): Promise<ExportReport> {
 
   try {
     const removals = await removalsIn(topics, undecodable);
+    const gates = await openGates(settings, removals, evidence, chance);
     if (settings.gates.truncated !== 'off') await evidence.readCuts(topics, wanted, undecodable);
     if (asksPassRate(settings.gates)) await evidence.readVerdicts(topics, wanted, undecodable);
-    const gates = await openGates(settings, removals, evidence, chance);
     await choosePairs(
       { topics, iterations: wanted, settings, gates, chance, undecodable },
       candidates,
@@ -159,35 +152,10 @@ export async function exportAll(request: ExportRequest): Promise<ExportReport> {
     for (const rejection of candidates.rejections()) {
       await publication.addRow('rejected.jsonl', rejection, () => null);
     }
-    const rejected = tallyOf(
-      new Map([...candidates.tally('preference'), ...candidates.tally('record')]),
-    );
-    const files = await publication.publish({
-      pipeline: request.pipeline,
-      iterations: request.iterations.map(({ id, seed, models, prompts }) => ({
-        id,
-        seed,
-        models,
-        judge_prompt: prompts.judge.hash,
-        refine_prompt: prompts.refine.hash,
-      })),
-      complete,
-      seed: request.seed,
-      settings,
-      gate_files: gates.files,
-      read: readText(topics.ends),
-      counts,
-      rejected,
-      rejected_rows: Object.fromEntries(
-        kinds
-          .filter((kind) => kind !== 'preference')
-          .map((kind) => [kind, Object.fromEntries(candidates.tally(kind))]),
-      ),
-      sources: candidates.sources(),
-      distances: candidates.distances(),
-    });
+    const manifest = manifestOf(request, topics.ends, gates, counts, candidates);
+    const files = await publication.publish(manifest);
     if (complete) await removeExport(join(request.folder, partial));
-    return { folder, files, counts, rejectedByReason: rejected };
+    return { folder, files, counts, rejectedByReason: manifest.rejected };
   } catch (error) {
     await publication.abandon();
     throw error;
@@ -216,19 +184,6 @@ const topicsRead = ({ gates, formats }: ExportSettings) => [
 
 const idsOf = (candidates: Candidates): ReadonlySet<string> =>
   new Set(Array.from(candidates.inOrder(), ({ id }) => id));
-
-/** Which offsets were looked at, the first and the one behind the last. */
-const readText = (ends: Ends) =>
-  Object.fromEntries(
-    [...ends].map(([topic, partitions]) => [
-      topic,
-      partitions.map(({ partition, earliest, latest }) => ({
-        partition,
-        from: earliest,
-        to: latest,
-      })),
-    ]),
-  );
 
 const noRows = (): Record<Kind, number> => ({
   preference: 0,

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Chance } from '../../processors/rules/chance.ts';
 import { topics as all } from '../../topology/topics.ts';
 import type { Candidates, Fit } from './candidates.ts';
-import { Duplicates, promptOf } from './gates/duplicates.ts';
+import { Duplicates, keptOf } from './gates/duplicates.ts';
 import { editDistance } from './gates/edit-distance.ts';
 import type { Candidate, Finding } from './gates/gate.ts';
 import type { Gates } from './gates/gates.ts';
@@ -37,7 +37,6 @@ async function judgeEach(
   { topics, iterations, settings, gates, chance, undecodable }: SelectionRequest,
   candidates: Candidates,
 ): Promise<void> {
-  const prompts = comparesPrompts(settings.gates);
   for await (const { row: pair, position } of records(topics, all.pairs, undecodable)) {
     if (!iterations.has(pair.iteration)) continue;
     const candidate = { pair, row: cleaned(pair) };
@@ -50,7 +49,7 @@ async function judgeEach(
         position,
         instruction: pair.instruction_id,
         source: pair.source,
-        prompt: prompts && !unfit ? promptOf(pair.messages) : '',
+        prompt: unfit ? '' : keptOf(settings.gates.duplicates, pair.messages),
       },
       distance,
       unfit ?? outOfBand(distance ?? 0, settings.gates.distance),

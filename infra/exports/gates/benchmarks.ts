@@ -55,6 +55,7 @@ export async function openBenchmarks(settings: GateSettings['benchmarks']): Prom
   return {
     files,
     gate: ({ messages }) => {
+      if (items.length === 0) return null;
       const words = wordsOf(textOf(messages));
       const found = new Map<number, number>();
       for (const length of [settings.words, ...shortest]) {

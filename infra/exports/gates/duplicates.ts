@@ -38,7 +38,7 @@ export class Duplicates {
   }
 
   findingOf(pair: Fit): Finding | null {
-    const print = createHash('sha256').update(pair.prompt).digest('base64');
+    const print = this.near ? printOf(pair.prompt) : pair.prompt;
     const same = this.find.get(print);
     if (same) {
       return same[1] === pair.instruction ? null : { reason: 'duplicate', detail: String(same[0]) };
@@ -72,8 +72,22 @@ export class Duplicates {
   }
 }
 
-/** What is compared of an instruction: its turns, whatever the gaps between words. */
-export const promptOf = (messages: readonly Message[]): string =>
+/**
+ * What is kept of a prompt until it is compared: all of it where nearly equal ones are looked for, else its hash, and
+ * nothing where none are.
+ */
+export function keptOf(
+  { exact, near }: GateSettings['duplicates'],
+  messages: readonly Message[],
+): string {
+  if (near !== null) return promptOf(messages);
+  return exact ? printOf(promptOf(messages)) : '';
+}
+
+const printOf = (prompt: string): string => createHash('sha256').update(prompt).digest('base64');
+
+/** The turns, whatever the gaps between words. */
+const promptOf = (messages: readonly Message[]): string =>
   JSON.stringify(
     messages.map(({ role, content }) => ({
       role,

@@ -5,8 +5,10 @@ import { RunError } from '../../errors.ts';
 const hashes = 96;
 /** How many of 100 pairs of prompts at the threshold share a band at least: fewer are looked at with longer bands. */
 const recall = 0.98;
-/** Prompts with the same band that are compared; a template that thousands share would be compared with all of them. */
+/** Prompts with the same band that are looked at: of a template that thousands share, it would be all of them. */
 const chainMax = 256;
+/** Of those that look similar, the ones that are most so are told of: each is compared word by word. */
+const similarMax = 16;
 /** By so much an estimate of 96 numbers may be too small: three times its standard error, and a little. */
 const margin = 0.13;
 
@@ -65,20 +67,22 @@ export class MinHashIndex {
     return smallest;
   }
 
-  /** The numbers, in the order of adding, of those that may be similar enough; each once. */
+  /** The numbers, in the order of adding, of those that may be similar enough, the most similar first. */
   similar(signature: Uint32Array): readonly number[] {
-    const found = new Set<number>();
+    const found = new Map<number, number>();
     for (let band = 0; band < this.bands; band += 1) {
       let entry = this.heads[this.slot(signature, band)] ?? -1;
       for (let walked = 0; entry >= 0 && walked < chainMax; walked += 1) {
         const item = Math.floor(entry / this.bands);
-        if (!found.has(item) && this.estimate(item, signature) >= this.threshold - margin) {
-          found.add(item);
-        }
+        if (!found.has(item)) found.set(item, this.estimate(item, signature));
         entry = this.before[entry] ?? -1;
       }
     }
-    return [...found].sort((one, other) => one - other);
+    return [...found]
+      .filter(([, estimate]) => estimate >= this.threshold - margin)
+      .sort(([one, share], [other, otherShare]) => otherShare - share || one - other)
+      .slice(0, similarMax)
+      .map(([item]) => item);
   }
 
   add(signature: Uint32Array): void {

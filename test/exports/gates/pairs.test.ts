@@ -275,7 +275,8 @@ describe('the share of a source', () => {
     expect(rejected.length).toBe(100 - easy);
     expect(manifest['sources']).toEqual({
       'easy.jsonl': { read: 100, chosen: easy },
-      'hard.jsonl': { read: 100, chosen: 100 },
+      // A name that no pair has is seen by its zeros.
+      'other.jsonl': { read: 0, chosen: 0 },
     });
   });
 
