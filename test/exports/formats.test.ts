@@ -154,6 +154,17 @@ describe('the rows of each format', () => {
     expect(found).toEqual(await rows('trl/refiner_sft/train.jsonl'));
   });
 
+  test.each([
+    ['/home/me/in.jsonl', 'in.jsonl'],
+    ['C:\\me\\in.jsonl', 'in.jsonl'],
+    ['-', '-'],
+    ['', ''],
+  ])("a hub is told a source's name, not where it lies: %s", async (source, name) => {
+    const { rows } = await exported({ pairs: [pair('a', { source })] }, everything);
+    expect(await rows('huggingface/preference/train.parquet')).toMatchObject([{ source: name }]);
+    expect(await rows('raw/lineage/train.parquet')).toMatchObject([{ source }]);
+  });
+
   test('axolotl is told, turn by turn, to learn the last one only, and all of it', async () => {
     const { rows } = await exported(runOf(['a']), { formats: ['axolotl'] });
     const found = (await rows('axolotl/refiner_sft.jsonl')) as {
