@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fc, test as property } from '@fast-check/vitest';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { exportAll } from '../../infra/exports/export.ts';
@@ -244,6 +245,22 @@ describe('hostile text survives byte for byte', () => {
     expect(text).toContain(JSON.stringify(`<${hostile}>`));
     expect(text).toContain(JSON.stringify(user(hostile)));
     expect(text).toContain('x\ufffdy');
+  });
+
+  property.prop([fc.array(fc.string({ unit: 'binary', maxLength: 40 }), { minLength: 1 })], {
+    numRuns: 30,
+  })('whatever it is, in JSON lines and in Parquet', async (texts) => {
+    const pairs = texts.map((text, index) =>
+      pair(`n${index}`, { chosen: `<${text}>`, rejected: `>${text}<` }),
+    );
+    const { rows } = await exported({ pairs }, { formats: ['trl', 'huggingface'] });
+    const sides = (found: readonly unknown[]) =>
+      (found as { readonly chosen: Message[]; readonly rejected: Message[] }[])
+        .flatMap(({ chosen, rejected }) => [...chosen, ...rejected].map(({ content }) => content))
+        .toSorted();
+    const expected = texts.flatMap((text) => [`<${text}>`, `>${text}<`]).toSorted();
+    expect(sides(await rows('trl/preference/train.jsonl'))).toEqual(expected);
+    expect(sides(await rows('huggingface/preference/train.parquet'))).toEqual(expected);
   });
 
   test.each(exportFormats.filter((name) => name !== 'huggingface' && name !== 'raw'))(
