@@ -465,7 +465,8 @@ describe('the card of a data set', () => {
       outcome('a'),
       outcome('b', { outcome: 'failed', revision: 0 }),
       outcome('b', { revision: 1 }),
-      outcome('c', { outcome: 'exhausted' }),
+      outcome('c', { outcome: 'exhausted', revision: 1 }),
+      outcome('c'),
       outcome('d', { tree: null, id: '1/d', outcome: 'all-passed' }),
       outcome('e', { iteration: '2' }),
     ];
