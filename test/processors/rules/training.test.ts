@@ -240,7 +240,7 @@ describe('the actor learns from some of the responses that passed', () => {
   });
 
   test('at most so many, which ones is a matter of chance', () => {
-    const all = judged(Array(8).fill('pass'), [...'abcdefgh']);
+    const all = judged(Array(8).fill('pass'), Array.from('abcdefgh'));
     const seeds = Array.from({ length: 20 }, (_, seed) => taken(1, all, seed));
     expect(seeds.every((found) => found.length === 1)).toBe(true);
     expect(new Set(seeds.flat()).size).toBeGreaterThan(3);
