@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import {
   mkdir,
   open,
@@ -8,12 +7,11 @@ import {
   rename,
   rm,
   rmdir,
-  stat,
   type FileHandle,
 } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
-import { lines } from '../input/pieces.ts';
-import { isParquet, ParquetRows, parquetRows, type Columns } from './parquet.ts';
+import { ParquetRows, type Columns } from './parquet.ts';
+import { isMissing, readBack, sha256Of } from './read-back.ts';
 import type { RowCheck } from './rows.ts';
 import { JsonLines, Staged } from './staged.ts';
 
@@ -155,67 +153,6 @@ export const manifestName = 'manifest.json';
 /** Says which files are being moved, while they are. */
 const notedName = '.publishing.json';
 
-/**
- * Loaders drop a row that they do not like with a warning at most, so every row is read back as they would.
- */
-async function readBack(path: string, file: Staged): Promise<ExportedFile> {
-  const { rows, bytes, sha256 } = await (isParquet(path)
-    ? readParquet(path, file)
-    : readLines(path, file));
-  if (rows !== file.rows) {
-    throw new Error(`${path}: ${file.rows} rows were written, ${rows} can be read back`);
-  }
-  return { path, rows: file.check ? rows : null, bytes, sha256 };
-}
-
-type Found = Pick<ExportedFile, 'bytes' | 'sha256'> & { readonly rows: number };
-
-async function readLines(path: string, { place, check }: Staged): Promise<Found> {
-  const hash = createHash('sha256');
-  let bytes = 0;
-  let rows = 0;
-  async function* watched(): AsyncGenerator<Uint8Array> {
-    for await (const chunk of createReadStream(place)) {
-      const part = chunk as Uint8Array; // No encoding is set, so it is bytes.
-      hash.update(part);
-      bytes += part.length;
-      yield part;
-    }
-  }
-  for await (const line of lines(watched(), Number.POSITIVE_INFINITY)) {
-    if (!check || !line.bytes) continue;
-    rows += 1;
-    refuse(path, line.line, check(JSON.parse(Buffer.from(line.bytes).toString())));
-  }
-  return { rows, bytes, sha256: hash.digest('hex') };
-}
-
-async function readParquet(path: string, { place, check }: Staged): Promise<Found> {
-  let rows = 0;
-  for await (const row of parquetRows(place)) {
-    rows += 1;
-    refuse(path, rows, check?.(row) ?? null);
-  }
-  const { size } = await stat(place);
-  return { rows, bytes: size, sha256: (await sha256Of(place)) ?? '' };
-}
-
-function refuse(path: string, line: number, problem: string | null): void {
-  if (problem !== null) throw new Error(`${path}:${line}: ${problem}`);
-}
-
-/** Null if there is no such file. */
-export async function sha256Of(place: string): Promise<string | null> {
-  const hash = createHash('sha256');
-  try {
-    for await (const chunk of createReadStream(place)) hash.update(chunk as Uint8Array);
-  } catch (error) {
-    if (isMissing(error)) return null;
-    throw error;
-  }
-  return hash.digest('hex');
-}
-
 /** What the exports before this one may have put here: what the manifest names, and what was being moved. */
 async function previousFiles(folder: string): Promise<readonly string[]> {
   const paths = [
@@ -297,9 +234,6 @@ async function removeEmptyFolder(folder: string): Promise<void> {
     if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && code !== 'ENOENT') throw error;
   }
 }
-
-export const isMissing = (error: unknown): boolean =>
-  (error as NodeJS.ErrnoException).code === 'ENOENT';
 
 const sorted = <Value>(map: ReadonlyMap<string, Value>): readonly (readonly [string, Value])[] =>
   [...map].sort(([one], [other]) => (one < other ? -1 : 1));

@@ -10,7 +10,7 @@ const pairs: RowSet<PreferenceRow> = {
   columns: { prompt: turns, chosen: turns, rejected: turns, ...about },
   row: (row) => {
     const { id, source, depth, value } = row;
-    return { ...conversationalPairs.row(row), id, source, depth, value };
+    return { ...conversationalPairs.row(row), id, source: nameOf(source), depth, value };
   },
   check: (row) => {
     const { id, source, depth, value, ...sides } = row as Record<string, unknown>;
@@ -21,6 +21,9 @@ const pairs: RowSet<PreferenceRow> = {
     return conversationalPairs.check(sides);
   },
 };
+
+/** Where a file lies on somebody's disk is nobody's business on a hub. */
+const nameOf = (source: string): string => source.slice(source.search(/[^/\\]*$/));
 
 const turnsToLearn = { ...conversations, columns: { messages: turns } };
 

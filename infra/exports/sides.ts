@@ -17,8 +17,11 @@ export const stepRows = (pair: PreferencePair): readonly PreferenceRow[] =>
     .filter(({ chosen, rejected }) => chosen !== '' && rejected !== '' && chosen !== rejected);
 
 /**
- * Takes pairs apart. The rejected side follows after the next pair's chosen one: KTO compares each completion with
- * that of the row before it, which must answer another prompt, and takes rows in the order of the file.
+ * Takes pairs apart. The rejected side follows after the next pair's chosen one: KTO sets each prompt against the
+ * completion of the row before it in the batch, which must be that of another prompt, and not every trainer shuffles
+ * before it does.
+ *
+ * Source: TRL, `trl/trainer/kto_trainer.py`, `_get_kl_dataset`.
  */
 export class Unpairing {
   private readonly write: (of: Pair, row: UnpairedRow) => Promise<void>;

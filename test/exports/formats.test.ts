@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fc, test as property } from '@fast-check/vitest';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { exportAll } from '../../infra/exports/export.ts';
@@ -154,6 +155,17 @@ describe('the rows of each format', () => {
     expect(found).toEqual(await rows('trl/refiner_sft/train.jsonl'));
   });
 
+  test.each([
+    ['/home/me/in.jsonl', 'in.jsonl'],
+    ['C:\\me\\in.jsonl', 'in.jsonl'],
+    ['-', '-'],
+    ['', ''],
+  ])("a hub is told a source's name, not where it lies: %s", async (source, name) => {
+    const { rows } = await exported({ pairs: [pair('a', { source })] }, everything);
+    expect(await rows('huggingface/preference/train.parquet')).toMatchObject([{ source: name }]);
+    expect(await rows('raw/lineage/train.parquet')).toMatchObject([{ source }]);
+  });
+
   test('axolotl is told, turn by turn, to learn the last one only, and all of it', async () => {
     const { rows } = await exported(runOf(['a']), { formats: ['axolotl'] });
     const found = (await rows('axolotl/refiner_sft.jsonl')) as {
@@ -235,6 +247,22 @@ describe('hostile text survives byte for byte', () => {
     expect(text).toContain(JSON.stringify(`<${hostile}>`));
     expect(text).toContain(JSON.stringify(user(hostile)));
     expect(text).toContain('x\ufffdy');
+  });
+
+  property.prop([fc.array(fc.string({ unit: 'binary', maxLength: 40 }), { minLength: 1 })], {
+    numRuns: 30,
+  })('whatever it is, in JSON lines and in Parquet', async (texts) => {
+    const pairs = texts.map((text, index) =>
+      pair(`n${index}`, { chosen: `<${text}>`, rejected: `>${text}<` }),
+    );
+    const { rows } = await exported({ pairs }, { formats: ['trl', 'huggingface'] });
+    const sides = (found: readonly unknown[]) =>
+      (found as { readonly chosen: Message[]; readonly rejected: Message[] }[])
+        .flatMap(({ chosen, rejected }) => [...chosen, ...rejected].map(({ content }) => content))
+        .toSorted();
+    const expected = texts.flatMap((text) => [`<${text}>`, `>${text}<`]).toSorted();
+    expect(sides(await rows('trl/preference/train.jsonl'))).toEqual(expected);
+    expect(sides(await rows('huggingface/preference/train.parquet'))).toEqual(expected);
   });
 
   test.each(exportFormats.filter((name) => name !== 'huggingface' && name !== 'raw'))(
@@ -439,7 +467,8 @@ describe('the card of a data set', () => {
       outcome('a'),
       outcome('b', { outcome: 'failed', revision: 0 }),
       outcome('b', { revision: 1 }),
-      outcome('c', { outcome: 'exhausted' }),
+      outcome('c', { outcome: 'exhausted', revision: 1 }),
+      outcome('c'),
       outcome('d', { tree: null, id: '1/d', outcome: 'all-passed' }),
       outcome('e', { iteration: '2' }),
     ];

@@ -4,14 +4,16 @@ import { chanceOf } from '../../../infra/runtime/chance.ts';
 import {
   assemble,
   defaultCaps,
+  improvingSteps,
   nodeRows,
+  passingResponses,
   refineRow,
   verdictRows,
   type SetName,
   type TrainingRow,
 } from '../../../processors/rules/training.ts';
 import { tally } from '../../../processors/rules/vote.ts';
-import type { Refinement, SearchNode, Verdicts, Vote } from '../../../schemas/records.ts';
+import type { PathNode, Refinement, SearchNode, Verdicts, Vote } from '../../../schemas/records.ts';
 
 const prompts = {
   judge: { template: 'judge {{response}}', hash: 'j' },
@@ -217,5 +219,48 @@ describe('the sets are shuffled, capped, deduplicated on the first turn, and shu
         .join(''),
     ).not.toMatch(/^a+b+c+$/);
     expect(mixed(1).toSorted()).toEqual(idsOf(Object.values(sets).flat()).toSorted());
+  });
+});
+
+describe('the actor learns from some of the responses that passed', () => {
+  const judged = (verdicts: readonly ('pass' | 'fail' | 'tie')[], texts: readonly string[]) => ({
+    responses: texts.map((text, index) => ({
+      index,
+      text,
+      reasoning: null,
+      finish_reason: 'stop',
+    })),
+    judged: verdicts.map((verdict, index) => ({ index, verdict, critique: null, votes: [] })),
+  });
+  const taken = (limit: number, record: ReturnType<typeof judged>, seed = 1) =>
+    passingResponses(record, limit, chanceOf(seed, '1', 'a')).map(({ index }) => index);
+
+  test('never from one that failed or tied', () => {
+    expect(taken(9, judged(['fail', 'pass', 'tie'], ['a', 'b', 'c']))).toEqual([1]);
+  });
+
+  test('at most so many, which ones is a matter of chance', () => {
+    const all = judged(Array(8).fill('pass'), Array.from('abcdefgh'));
+    const seeds = Array.from({ length: 20 }, (_, seed) => taken(1, all, seed));
+    expect(seeds.every((found) => found.length === 1)).toBe(true);
+    expect(new Set(seeds.flat()).size).toBeGreaterThan(3);
+    expect(taken(0, all)).toEqual([]);
+  });
+});
+
+describe('the steps of a path that made a response better', () => {
+  const steps = (...values: readonly number[]) =>
+    improvingSteps(
+      values.map((value, depth) => ({ node_id: `n${depth}`, value }) as unknown as PathNode),
+    ).map(({ parent, child }) => `${parent.node_id} ${child.node_id}`);
+
+  test.each<readonly [string, readonly number[], readonly string[]]>([
+    ['every one that rose', [0, 0.4, 0.8], ['n0 n1', 'n1 n2']],
+    ['none that fell', [0.4, 0.2, 0.8], ['n1 n2']],
+    ['none that stayed', [0, 0, 1], ['n1 n2']],
+    ['nothing in a root alone', [0], []],
+    ['nothing in nothing', [], []],
+  ])('%s', (_name, values, expected) => {
+    expect(steps(...values)).toEqual(expected);
   });
 });
