@@ -9,8 +9,9 @@ import {
 } from './format.ts';
 
 /**
- * TRL's conversational formats: `{prompt, chosen, rejected}` for preference, `{messages}` for language modelling,
- * one folder for each, since a folder is a data set to the `datasets` library. OpenRLHF reads the same.
+ * TRL's conversational formats: `{prompt, chosen, rejected}` for preference, `{prompt, completion}` for what is to be
+ * learnt of a conversation, one folder for each, since a folder is a data set to the `datasets` library. (Of `messages`
+ * TRL would learn every turn, the user's too.) OpenRLHF reads the same pairs.
  *
  * Source: TRL's documentation, "Dataset formats and types".
  */
@@ -23,7 +24,10 @@ export const trl: Format = {
     rejected: [assistant(rejected)],
   }),
 
-  conversation: (messages) => ({ messages: trimmedAnswers(messages) }),
+  conversation: (messages) => {
+    const turns = trimmedAnswers(messages);
+    return { prompt: turns.slice(0, -1), completion: turns.slice(-1) };
+  },
 
   check: {
     preference: (row) => {
@@ -35,11 +39,10 @@ export const trl: Format = {
       return keysProblem(row, ['prompt', 'chosen', 'rejected']);
     },
     refiner_sft: (row) => {
-      const { messages } = row as Record<string, unknown>;
-      if (!isConversation(messages) || !isAnswer(messages.at(-1))) {
-        return "the messages must be a list that ends with the assistant's";
-      }
-      return keysProblem(row, ['messages']);
+      const { prompt, completion } = row as Record<string, unknown>;
+      if (!isConversation(prompt)) return 'the prompt must be a list of messages';
+      if (!isOneAnswer(completion)) return 'the completion must be a list of one answer';
+      return keysProblem(row, ['prompt', 'completion']);
     },
   },
 

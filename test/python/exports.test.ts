@@ -97,7 +97,7 @@ describe('LLaMA-Factory', () => {
 describe('TRL', () => {
   test.each([
     ['preference', ['chosen', 'prompt', 'rejected']],
-    ['refiner_sft', ['messages']],
+    ['refiner_sft', ['completion', 'prompt']],
   ])('finds %s as a folder with its columns and both splits', (kind, columns) => {
     expect(Object.keys(loaded.trl[kind]!).sort()).toEqual(['test', 'train']);
     for (const [split, set] of Object.entries(loaded.trl[kind]!)) {
