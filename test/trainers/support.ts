@@ -1,0 +1,154 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { inject } from 'vitest';
+import { startSimulator } from '../../infra/simulator/server.ts';
+import type { Message } from '../../schemas/records.ts';
+import { spar } from '../whole/support.ts';
+import type { Trainer } from './environments.ts';
+
+const example = join(import.meta.dirname, '../../examples/instructions.jsonl');
+const execute = promisify(execFile);
+
+/** The longest takes half a minute alone on two cores; others may be busy on them. */
+const commandMsMax = 5 * 60_000;
+
+export const kinds = ['preference', 'refiner_sft'] as const;
+export const splits = ['train', 'test'] as const;
+export type Kind = (typeof kinds)[number];
+export type Split = (typeof splits)[number];
+
+/** What a trainer learns from a row: the text that is given, and each text that is learnt after it. */
+export interface Seen {
+  readonly given: string;
+  readonly learnt: readonly string[];
+}
+
+export type Loaded = Readonly<Record<Kind, Readonly<Record<Split, readonly Seen[]>>>>;
+
+/** A warning of any library: who said what. */
+export interface Warning {
+  readonly from: string;
+  readonly text: string;
+}
+
+/** A trainer with a tiny model, and files to learn from that `spar run` has made. */
+export interface Bench {
+  readonly folder: string;
+  readonly out: string;
+  readonly model: string;
+  /** Rows of each file, by its path, as the manifest has them. */
+  readonly rowsInManifest: ReadonlyMap<string, number>;
+  /** What `<script>.py` writes, given these arguments and the name of its report. */
+  loaded(script: string, args: readonly string[], cwd?: string): Promise<Ran & { report: Loaded }>;
+  /** A command of the trainer's environment. */
+  run(command: string, args: readonly string[], cwd?: string): Promise<Ran>;
+  close(): Promise<void>;
+}
+
+export interface Ran {
+  readonly warnings: readonly Warning[];
+  readonly output: string;
+}
+
+/** Makes an export of the examples against the simulator, and a tiny model whose tokenizer knows its texts. */
+export async function benchOf(trainer: Trainer): Promise<Bench> {
+  const bin = inject('trainers')[trainer];
+  const folder = await mkdtemp(join(tmpdir(), 'spar-trainers-'));
+  const [out, model] = [join(folder, 'out'), join(folder, 'model')];
+  await exportTo(folder, out);
+
+  let runs = 0;
+  const run: Bench['run'] = async (command, args, cwd = folder) => {
+    const noted = join(folder, `warnings-${runs++}.jsonl`);
+    const { stdout, stderr } = await execute(join(bin, command), args, {
+      cwd,
+      env: {
+        PATH: `${bin}:${process.env['PATH'] ?? ''}`,
+        // Nothing of the user's is read or written, and nothing is asked of the network.
+        HOME: folder,
+        HF_HUB_OFFLINE: '1',
+        // A GPU that may be there is not what we are after.
+        CUDA_VISIBLE_DEVICES: '',
+        PYTHONPATH: join(import.meta.dirname, 'notes'),
+        WARNINGS_NOTED: noted,
+      },
+      timeout: commandMsMax,
+      maxBuffer: 64 * 1024 * 1024,
+    });
+    return {
+      warnings: existsSync(noted) ? rowsIn<Warning>(await readFile(noted, 'utf8')) : [],
+      output: stdout + stderr,
+    };
+  };
+  const script = (name: string): string => join(import.meta.dirname, `${name}.py`);
+  await run('python', [
+    script('model'),
+    model,
+    ...kinds.map((kind) => join(out, 'llamafactory', `${kind}.jsonl`)),
+  ]);
+
+  const manifest = JSON.parse(await readFile(join(out, 'manifest.json'), 'utf8')) as {
+    readonly files: readonly { readonly path: string; readonly rows: number | null }[];
+  };
+  return {
+    folder,
+    out,
+    model,
+    rowsInManifest: new Map(manifest.files.map(({ path, rows }) => [path, rows ?? 0])),
+    run,
+    loaded: async (name, args, cwd) => {
+      const report = join(folder, `${name}.json`);
+      const ran = await run('python', [script(name), ...args, report], cwd);
+      return { ...ran, report: JSON.parse(await readFile(report, 'utf8')) as Loaded };
+    },
+    close: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
+/** A real run of the example instructions, a fifth of which go to the test files. */
+async function exportTo(folder: string, out: string): Promise<void> {
+  const configuration = join(folder, 'spar.yaml');
+  await writeFile(configuration, 'export:\n  test_share: 0.2\n');
+  const server = await startSimulator({});
+  try {
+    const where = ['--home', join(folder, 'home'), '--out', out, '--config', configuration];
+    const model = ['--model-url', server.url, '--model', 'simulated'];
+    const { code, stderr } = await spar(['run', example, ...where, ...model]).ended;
+    if (code !== 0) throw new Error(`spar run ended with ${code ?? 'no code'}: ${stderr}`);
+  } finally {
+    await server.close();
+  }
+}
+
+export const rowsIn = <Row>(text: string): readonly Row[] =>
+  text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Row);
+
+/** Turns as `llama3` renders them, the template that our configurations name unless told otherwise. */
+export const rendered = (messages: readonly Message[]): string =>
+  `<|begin_of_text|>${messages
+    .map(({ role, content }) => `${header(role)}${ended(content)}`)
+    .join('')}`;
+
+export const header = (role: string): string => `<|start_header_id|>${role}<|end_header_id|>\n\n`;
+export const ended = (content: string): string => `${content}<|eot_id|>`;
+
+/** What is to be given and learnt: the prompt up to where the assistant's turn begins, and answers with their end. */
+export const expected = (prompt: readonly Message[], ...answers: readonly Message[]): Seen => ({
+  given: `${rendered(prompt)}${header('assistant')}`,
+  learnt: answers.map(({ content }) => ended(content)),
+});
+
+/** What a trainer wrote down of its steps. */
+export async function logged(output: string): Promise<readonly Logged[]> {
+  const state = await readFile(join(output, 'trainer_state.json'), 'utf8');
+  return (JSON.parse(state) as { readonly log_history: readonly Logged[] }).log_history;
+}
+
+type Logged = Readonly<Record<string, number>>;
