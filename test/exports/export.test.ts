@@ -357,6 +357,23 @@ describe('a folder of exports', () => {
     );
   });
 
+  test.each(['dpo', 'sft'])(
+    'has LLaMA-Factory evaluate by %s.yaml only if there are rows for it',
+    async (name) => {
+      const asked = request(await logOf({}), '').settings;
+      const textWith = async (testShare: number): Promise<string> => {
+        const settings = { ...asked, test_share: testShare };
+        const { files } = await exported(runOf([...names, 'f', 'g', 'h']), { settings });
+        return files[`llamafactory/${name}.yaml`]!.text;
+      };
+      expect(await textWith(0)).not.toContain('eval');
+      // Named alone, the set is loaded, and never evaluated.
+      expect(await textWith(0.5)).toMatch(
+        /^eval_dataset: spar_\w+_test\neval_strategy: epoch\nper_device_eval_batch_size: 1$/m,
+      );
+    },
+  );
+
   test('has a manifest without a clock that names every other file', async () => {
     const { json, files, report } = await exported(runOf(names));
     const manifest = json('manifest.json') as { readonly files: unknown };

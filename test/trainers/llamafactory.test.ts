@@ -1,11 +1,13 @@
-import { readFile } from 'node:fs/promises';
+import { appendFile, cp, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Message } from '../../schemas/records.ts';
 import {
   benchOf,
   expected,
+  inReadme,
   kinds,
+  logged,
   rowsIn,
   splits,
   type Bench,
@@ -48,7 +50,7 @@ const fileOf = (kind: Kind, split: Split): string =>
 
 async function written(kind: Kind, split: Split): Promise<readonly Seen[]> {
   const text = await readFile(join(folder, fileOf(kind, split)), 'utf8');
-  return rowsIn<Row>(text).map(({ conversations, chosen, rejected }) =>
+  return (rowsIn(text) as readonly Row[]).map(({ conversations, chosen, rejected }) =>
     kind === 'preference'
       ? expected(conversations, chosen, rejected)
       : expected(conversations.slice(0, -1), ...conversations.slice(-1)),
@@ -68,4 +70,50 @@ describe("LLaMA-Factory's loaders", () => {
       }
     }
   });
+
+  test('would have told: a row of two user turns that someone added is dropped with a warning', async () => {
+    const broken = join(bench.folder, 'broken');
+    await cp(folder, broken, { recursive: true });
+    const turns = ['one', 'two'].map((content) => ({ role: 'user', content }));
+    const side = { role: 'assistant', content: 'three' };
+    const row = { conversations: turns, chosen: side, rejected: side };
+    await appendFile(join(broken, 'preference.jsonl'), `${JSON.stringify(row)}\n`);
+    const { report, warnings } = await bench.loaded('llamafactory_rows', [bench.model], broken);
+    expect(report.preference.train).toEqual(await written('preference', 'train'));
+    expect(aboutData(warnings).map(({ text }) => text)).toEqual(
+      expect.arrayContaining([expect.stringContaining('Skipping this abnormal example')]),
+    );
+  });
+});
+
+describe("LLaMA-Factory's command, as README has it, with our configurations", () => {
+  test.each([
+    { file: 'dpo.yaml', kind: 'preference', changes: [] },
+    // Five epochs would take minutes.
+    { file: 'sft.yaml', kind: 'refiner_sft', changes: ['max_steps=4'] },
+  ] as const)(
+    'train $file learns and evaluates, without a warning',
+    async ({ file, kind, changes }) => {
+      const output = join(bench.folder, file.replace('.yaml', ''));
+      const [command = '', ...args] = await inReadme(`llamafactory-cli train ${file}`);
+      const small = [`model_name_or_path=${bench.model}`, 'bf16=false', 'logging_steps=1'];
+      const { warnings } = await bench.run(
+        command,
+        [...args, ...small, `output_dir=${output}`, ...changes],
+        folder,
+      );
+      expect(aboutData(warnings)).toEqual([]);
+      const { steps, evaluations } = await logged(output);
+      // Eight rows a step, once through the rows.
+      const rows = bench.rowsInManifest.get(`llamafactory/${fileOf(kind, 'train')}`)!;
+      expect(steps).toHaveLength(changes.length > 0 ? 4 : Math.ceil(rows / 8));
+      for (const { loss, grad_norm: gradient } of steps) {
+        expect(loss).toBeGreaterThan(0);
+        expect(gradient).toBeGreaterThan(0);
+      }
+      expect(evaluations).toHaveLength(1);
+      expect(evaluations[0]!['eval_loss']).toBeGreaterThan(0);
+      if (kind === 'preference') expect(steps.at(-1)!['rewards/margins']).not.toBe(0);
+    },
+  );
 });

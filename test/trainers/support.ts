@@ -10,7 +10,8 @@ import type { Message } from '../../schemas/records.ts';
 import { spar } from '../whole/support.ts';
 import type { Trainer } from './environments.ts';
 
-const example = join(import.meta.dirname, '../../examples/instructions.jsonl');
+const root = join(import.meta.dirname, '../..');
+const example = join(root, 'examples/instructions.jsonl');
 const execute = promisify(execFile);
 
 /** The longest takes half a minute alone on two cores; others may be busy on them. */
@@ -73,6 +74,8 @@ export async function benchOf(trainer: Trainer): Promise<Bench> {
         HF_HUB_OFFLINE: '1',
         // A GPU that may be there is not what we are after.
         CUDA_VISIBLE_DEVICES: '',
+        // Two threads for a model this small only wait for each other: on a busy machine fifty times as long.
+        OMP_NUM_THREADS: '1',
         PYTHONPATH: join(import.meta.dirname, 'notes'),
         WARNINGS_NOTED: noted,
       },
@@ -80,7 +83,9 @@ export async function benchOf(trainer: Trainer): Promise<Bench> {
       maxBuffer: 64 * 1024 * 1024,
     });
     return {
-      warnings: existsSync(noted) ? rowsIn<Warning>(await readFile(noted, 'utf8')) : [],
+      warnings: existsSync(noted)
+        ? (rowsIn(await readFile(noted, 'utf8')) as readonly Warning[])
+        : [],
       output: stdout + stderr,
     };
   };
@@ -124,11 +129,11 @@ async function exportTo(folder: string, out: string): Promise<void> {
   }
 }
 
-export const rowsIn = <Row>(text: string): readonly Row[] =>
+export const rowsIn = (text: string): readonly unknown[] =>
   text
     .split('\n')
     .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Row);
+    .map((line) => JSON.parse(line) as unknown);
 
 /** Turns as `llama3` renders them, the template that our configurations name unless told otherwise. */
 export const rendered = (messages: readonly Message[]): string =>
@@ -145,10 +150,32 @@ export const expected = (prompt: readonly Message[], ...answers: readonly Messag
   learnt: answers.map(({ content }) => ended(content)),
 });
 
-/** What a trainer wrote down of its steps. */
-export async function logged(output: string): Promise<readonly Logged[]> {
-  const state = await readFile(join(output, 'trainer_state.json'), 'utf8');
-  return (JSON.parse(state) as { readonly log_history: readonly Logged[] }).log_history;
+/** The words of the one command in README that has these, from where they stand. */
+export async function inReadme(start: string): Promise<readonly string[]> {
+  const text = await readFile(join(root, 'README.md'), 'utf8');
+  const found = [...text.matchAll(/`([^`\n]+)`/g)]
+    .map(([, code = '']) => code)
+    .filter((code) => code.includes(start));
+  const [command] = found;
+  if (command === undefined || found.length > 1) {
+    throw new Error(`README should have "${start}" once, not ${found.length} times`);
+  }
+  return command.slice(command.indexOf(start)).split(' ');
 }
 
-type Logged = Readonly<Record<string, number>>;
+/** What a trainer wrote down of each of its steps, and of each evaluation. */
+export async function logged(folder: string): Promise<Logged> {
+  const text = await readFile(join(folder, 'trainer_state.json'), 'utf8');
+  const { log_history: history } = JSON.parse(text) as { readonly log_history: readonly Entry[] };
+  return {
+    steps: history.filter((entry) => 'loss' in entry),
+    evaluations: history.filter((entry) => 'eval_loss' in entry),
+  };
+}
+
+interface Logged {
+  readonly steps: readonly Entry[];
+  readonly evaluations: readonly Entry[];
+}
+
+type Entry = Readonly<Record<string, number>>;

@@ -5,7 +5,9 @@ import type { Message } from '../../schemas/records.ts';
 import {
   benchOf,
   expected,
+  inReadme,
   kinds,
+  logged,
   rowsIn,
   splits,
   type Bench,
@@ -42,7 +44,7 @@ interface Row {
 
 async function written(kind: Kind, split: Split): Promise<readonly Seen[]> {
   const text = await readFile(join(bench.out, 'trl', kind, `${split}.jsonl`), 'utf8');
-  return rowsIn<Row>(text).map(({ prompt, chosen, rejected, completion }) =>
+  return (rowsIn(text) as readonly Row[]).map(({ prompt, chosen, rejected, completion }) =>
     kind === 'preference'
       ? expected(prompt, chosen[0], rejected[0])
       : expected(prompt, completion[0]),
@@ -64,5 +66,41 @@ describe("TRL's loaders", () => {
         expect(rows).toEqual(await written(kind, split));
       }
     }
+  });
+});
+
+describe("TRL's commands, as README has them", () => {
+  const small = [
+    '--bf16',
+    'False',
+    '--max_steps',
+    '4',
+    '--logging_steps',
+    '1',
+    '--save_steps',
+    '4',
+  ];
+
+  test.each(['dpo', 'sft'])('trl %s learns from them, without a warning', async (command) => {
+    const output = join(bench.folder, command);
+    const [trl = '', ...words] = await inReadme(`trl ${command}`);
+    const args = words.map((word) =>
+      word === 'MODEL' ? bench.model : word.replace(/^spar-out/, bench.out),
+    );
+    const { warnings } = await bench.run(trl, [...args, '--output_dir', output, ...small]);
+    expect(aboutData(warnings)).toEqual([]);
+    const { steps } = await logged(join(output, 'checkpoint-4'));
+    expect(steps).toHaveLength(4);
+    for (const { loss, grad_norm: gradient } of steps) {
+      expect(loss).toBeGreaterThan(0);
+      expect(gradient).toBeGreaterThan(0);
+    }
+    // What was learnt is seen in the step after: sides that the model told apart no better before.
+    if (command === 'dpo') expect(steps.at(-1)!['rewards/margins']).not.toBe(0);
+  });
+
+  test('the lengths in README are those that the rows were cut for, not the shorter default', async () => {
+    expect(await inReadme('trl dpo')).toEqual(expect.arrayContaining(['--max_length', '2048']));
+    expect(await inReadme('trl sft')).toEqual(expect.arrayContaining(['--max_length', '4096']));
   });
 });
