@@ -5,7 +5,8 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-export type Trainer = 'trl' | 'llamafactory';
+/** `others` are OpenRLHF and axolotl, of which only what makes examples of rows runs without a GPU. */
+export type Trainer = 'trl' | 'llamafactory' | 'others';
 
 /** Where the executables of a trainer's environment are: `python`, and the trainer's own command. */
 export type Bin = string;
@@ -23,7 +24,9 @@ const installMsMax = 30 * 60_000;
  */
 export async function environment(trainer: Trainer, progress: Progress): Promise<Bin> {
   const torch = await layer('torch', [], progress);
-  return join(await layer(trainer, [torch], progress), 'bin');
+  // The others need little more than TRL does.
+  const below = trainer === 'others' ? [torch, await layer('trl', [torch], progress)] : [torch];
+  return join(await layer(trainer, below, progress), 'bin');
 }
 
 type Progress = (line: string) => void;

@@ -1,19 +1,15 @@
-import { appendFile, cp, readFile } from 'node:fs/promises';
+import { appendFile, cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Message } from '../../schemas/records.ts';
 import {
   benchOf,
-  expected,
   inReadme,
   kinds,
+  llamaFactoryFile,
   logged,
-  rowsIn,
   splits,
   type Bench,
-  type Kind,
-  type Seen,
-  type Split,
+  writtenForLlamaFactory,
   type Warning,
 } from './support.ts';
 
@@ -39,24 +35,6 @@ const aboutOthers = [
 const aboutData = (warnings: readonly Warning[]): readonly Warning[] =>
   warnings.filter(({ text }) => !aboutOthers.some((known) => known.test(text)));
 
-interface Row {
-  readonly conversations: readonly Message[];
-  readonly chosen: Message;
-  readonly rejected: Message;
-}
-
-const fileOf = (kind: Kind, split: Split): string =>
-  `${kind}${split === 'train' ? '' : '_test'}.jsonl`;
-
-async function written(kind: Kind, split: Split): Promise<readonly Seen[]> {
-  const text = await readFile(join(folder, fileOf(kind, split)), 'utf8');
-  return (rowsIn(text) as readonly Row[]).map(({ conversations, chosen, rejected }) =>
-    kind === 'preference'
-      ? expected(conversations, chosen, rejected)
-      : expected(conversations.slice(0, -1), ...conversations.slice(-1)),
-  );
-}
-
 describe("LLaMA-Factory's loaders", () => {
   test('take every row for what it is, and learn the answers alone, without a warning', async () => {
     const { report, warnings } = await bench.loaded('llamafactory_rows', [bench.model], folder);
@@ -65,8 +43,8 @@ describe("LLaMA-Factory's loaders", () => {
       for (const split of splits) {
         const rows = report[kind][split];
         expect(rows.length).toBeGreaterThan(5);
-        expect(rows.length).toBe(bench.rowsInManifest.get(`llamafactory/${fileOf(kind, split)}`));
-        expect(rows).toEqual(await written(kind, split));
+        expect(rows.length).toBe(bench.rowsInManifest.get(llamaFactoryFile(kind, split)));
+        expect(rows).toEqual(await writtenForLlamaFactory(bench.out, kind, split));
       }
     }
   });
@@ -79,7 +57,9 @@ describe("LLaMA-Factory's loaders", () => {
     const row = { conversations: turns, chosen: side, rejected: side };
     await appendFile(join(broken, 'preference.jsonl'), `${JSON.stringify(row)}\n`);
     const { report, warnings } = await bench.loaded('llamafactory_rows', [bench.model], broken);
-    expect(report.preference.train).toEqual(await written('preference', 'train'));
+    expect(report.preference.train).toEqual(
+      await writtenForLlamaFactory(bench.out, 'preference', 'train'),
+    );
     expect(aboutData(warnings).map(({ text }) => text)).toEqual(
       expect.arrayContaining([expect.stringContaining('Skipping this abnormal example')]),
     );
@@ -97,7 +77,7 @@ describe("LLaMA-Factory's command, as README has it, with our configurations", (
       const output = join(bench.folder, file.replace('.yaml', ''));
       const [command = '', ...args] = await inReadme(`llamafactory-cli train ${file}`);
       const small = [`model_name_or_path=${bench.model}`, 'bf16=false', 'logging_steps=1'];
-      const { warnings } = await bench.run(
+      const warnings = await bench.run(
         command,
         [...args, ...small, `output_dir=${output}`, ...changes],
         folder,
@@ -105,7 +85,7 @@ describe("LLaMA-Factory's command, as README has it, with our configurations", (
       expect(aboutData(warnings)).toEqual([]);
       const { steps, evaluations } = await logged(output);
       // Eight rows a step, once through the rows.
-      const rows = bench.rowsInManifest.get(`llamafactory/${fileOf(kind, 'train')}`)!;
+      const rows = bench.rowsInManifest.get(llamaFactoryFile(kind, 'train'))!;
       expect(steps).toHaveLength(changes.length > 0 ? 4 : Math.ceil(rows / 8));
       for (const { loss, grad_norm: gradient } of steps) {
         expect(loss).toBeGreaterThan(0);

@@ -12,7 +12,9 @@ export default async function setup(project: TestProject): Promise<void> {
   const progress = (line: string): void => {
     process.stderr.write(`${line}\n`);
   };
-  // One after the other: both want the same PyTorch.
+  // One after the other: they share what lies below them.
   const trl = await environment('trl', progress);
-  project.provide('trainers', { trl, llamafactory: await environment('llamafactory', progress) });
+  const others = await environment('others', progress);
+  const llamafactory = await environment('llamafactory', progress);
+  project.provide('trainers', { trl, others, llamafactory });
 }

@@ -44,15 +44,14 @@ export interface Bench {
   /** Rows of each file, by its path, as the manifest has them. */
   readonly rowsInManifest: ReadonlyMap<string, number>;
   /** What `<script>.py` writes, given these arguments and the name of its report. */
-  loaded(script: string, args: readonly string[], cwd?: string): Promise<Ran & { report: Loaded }>;
-  /** A command of the trainer's environment. */
-  run(command: string, args: readonly string[], cwd?: string): Promise<Ran>;
+  loaded(
+    script: string,
+    args: readonly string[],
+    cwd?: string,
+  ): Promise<{ readonly report: Loaded; readonly warnings: readonly Warning[] }>;
+  /** A command of the trainer's environment, and the warnings of all that it started. */
+  run(command: string, args: readonly string[], cwd?: string): Promise<readonly Warning[]>;
   close(): Promise<void>;
-}
-
-export interface Ran {
-  readonly warnings: readonly Warning[];
-  readonly output: string;
 }
 
 /** Makes an export of the examples against the simulator, and a tiny model whose tokenizer knows its texts. */
@@ -65,7 +64,7 @@ export async function benchOf(trainer: Trainer): Promise<Bench> {
   let runs = 0;
   const run: Bench['run'] = async (command, args, cwd = folder) => {
     const noted = join(folder, `warnings-${runs++}.jsonl`);
-    const { stdout, stderr } = await execute(join(bin, command), args, {
+    await execute(join(bin, command), args, {
       cwd,
       env: {
         PATH: `${bin}:${process.env['PATH'] ?? ''}`,
@@ -82,12 +81,7 @@ export async function benchOf(trainer: Trainer): Promise<Bench> {
       timeout: commandMsMax,
       maxBuffer: 64 * 1024 * 1024,
     });
-    return {
-      warnings: existsSync(noted)
-        ? (rowsIn(await readFile(noted, 'utf8')) as readonly Warning[])
-        : [],
-      output: stdout + stderr,
-    };
+    return existsSync(noted) ? (rowsIn(await readFile(noted, 'utf8')) as readonly Warning[]) : [];
   };
   const script = (name: string): string => join(import.meta.dirname, `${name}.py`);
   await run('python', [
@@ -107,8 +101,8 @@ export async function benchOf(trainer: Trainer): Promise<Bench> {
     run,
     loaded: async (name, args, cwd) => {
       const report = join(folder, `${name}.json`);
-      const ran = await run('python', [script(name), ...args, report], cwd);
-      return { ...ran, report: JSON.parse(await readFile(report, 'utf8')) as Loaded };
+      const warnings = await run('python', [script(name), ...args, report], cwd);
+      return { warnings, report: JSON.parse(await readFile(report, 'utf8')) as Loaded };
     },
     close: () => rm(folder, { recursive: true, force: true }),
   };
@@ -129,26 +123,66 @@ async function exportTo(folder: string, out: string): Promise<void> {
   }
 }
 
-export const rowsIn = (text: string): readonly unknown[] =>
+const rowsIn = (text: string): readonly unknown[] =>
   text
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as unknown);
 
-/** Turns as `llama3` renders them, the template that our configurations name unless told otherwise. */
-export const rendered = (messages: readonly Message[]): string =>
-  `<|begin_of_text|>${messages
-    .map(({ role, content }) => `${header(role)}${ended(content)}`)
-    .join('')}`;
+/** What a trainer should see of the rows that were written for TRL. */
+export async function writtenForTrl(
+  out: string,
+  kind: Kind,
+  split: Split,
+): Promise<readonly Seen[]> {
+  const rows = rowsIn(await readFile(join(out, 'trl', kind, `${split}.jsonl`), 'utf8'));
+  return (rows as readonly TrlRow[]).map(({ prompt, chosen, rejected, completion }) =>
+    kind === 'preference' ? seen(prompt, [...chosen, ...rejected]) : seen(prompt, completion),
+  );
+}
 
-export const header = (role: string): string => `<|start_header_id|>${role}<|end_header_id|>\n\n`;
-export const ended = (content: string): string => `${content}<|eot_id|>`;
+interface TrlRow {
+  readonly prompt: readonly Message[];
+  readonly chosen: readonly Message[];
+  readonly rejected: readonly Message[];
+  readonly completion: readonly Message[];
+}
 
-/** What is to be given and learnt: the prompt up to where the assistant's turn begins, and answers with their end. */
-export const expected = (prompt: readonly Message[], ...answers: readonly Message[]): Seen => ({
-  given: `${rendered(prompt)}${header('assistant')}`,
+/** The same of those for LLaMA-Factory: of a conversation, the last turn is learnt. */
+export async function writtenForLlamaFactory(
+  out: string,
+  kind: Kind,
+  split: Split,
+): Promise<readonly Seen[]> {
+  const rows = rowsIn(await readFile(join(out, llamaFactoryFile(kind, split)), 'utf8'));
+  return (rows as readonly SharegptRow[]).map(({ conversations, chosen, rejected }) =>
+    kind === 'preference'
+      ? seen(conversations, [chosen, rejected])
+      : seen(conversations.slice(0, -1), conversations.slice(-1)),
+  );
+}
+
+interface SharegptRow {
+  readonly conversations: readonly Message[];
+  readonly chosen: Message;
+  readonly rejected: Message;
+}
+
+export const llamaFactoryFile = (kind: Kind, split: Split): string =>
+  `llamafactory/${kind}${split === 'train' ? '' : '_test'}.jsonl`;
+
+/**
+ * Given is the prompt up to where the assistant's turn begins, learnt are answers with their end. Both as `llama3`
+ * renders them, the template that our configurations name unless told otherwise.
+ */
+const seen = (prompt: readonly Message[], answers: readonly Message[]): Seen => ({
+  given: `<|begin_of_text|>${prompt.map(turn).join('')}${header('assistant')}`,
   learnt: answers.map(({ content }) => ended(content)),
 });
+
+const turn = ({ role, content }: Message): string => `${header(role)}${ended(content)}`;
+const header = (role: string): string => `<|start_header_id|>${role}<|end_header_id|>\n\n`;
+const ended = (content: string): string => `${content}<|eot_id|>`;
 
 /** The words of the one command in README that has these, from where they stand. */
 export async function inReadme(start: string): Promise<readonly string[]> {

@@ -1,19 +1,13 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Message } from '../../schemas/records.ts';
 import {
   benchOf,
-  expected,
   inReadme,
   kinds,
   logged,
-  rowsIn,
   splits,
   type Bench,
-  type Kind,
-  type Seen,
-  type Split,
+  writtenForTrl,
   type Warning,
 } from './support.ts';
 
@@ -35,22 +29,6 @@ const aboutOthers = [
 const aboutData = (warnings: readonly Warning[]): readonly Warning[] =>
   warnings.filter(({ text }) => !aboutOthers.some((known) => known.test(text)));
 
-interface Row {
-  readonly prompt: readonly Message[];
-  readonly chosen: readonly [Message];
-  readonly rejected: readonly [Message];
-  readonly completion: readonly [Message];
-}
-
-async function written(kind: Kind, split: Split): Promise<readonly Seen[]> {
-  const text = await readFile(join(bench.out, 'trl', kind, `${split}.jsonl`), 'utf8');
-  return (rowsIn(text) as readonly Row[]).map(({ prompt, chosen, rejected, completion }) =>
-    kind === 'preference'
-      ? expected(prompt, chosen[0], rejected[0])
-      : expected(prompt, completion[0]),
-  );
-}
-
 describe("TRL's loaders", () => {
   test('take every row for what it is, and learn the answers alone, without a warning', async () => {
     const { report, warnings } = await bench.loaded('trl_rows', [
@@ -63,7 +41,7 @@ describe("TRL's loaders", () => {
         const rows = report[kind][split];
         expect(rows.length).toBeGreaterThan(5);
         expect(rows.length).toBe(bench.rowsInManifest.get(`trl/${kind}/${split}.jsonl`));
-        expect(rows).toEqual(await written(kind, split));
+        expect(rows).toEqual(await writtenForTrl(bench.out, kind, split));
       }
     }
   });
@@ -87,7 +65,7 @@ describe("TRL's commands, as README has them", () => {
     const args = words.map((word) =>
       word === 'MODEL' ? bench.model : word.replace(/^spar-out/, bench.out),
     );
-    const { warnings } = await bench.run(trl, [...args, '--output_dir', output, ...small]);
+    const warnings = await bench.run(trl, [...args, '--output_dir', output, ...small]);
     expect(aboutData(warnings)).toEqual([]);
     const { steps } = await logged(join(output, 'checkpoint-4'));
     expect(steps).toHaveLength(4);
