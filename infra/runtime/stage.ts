@@ -252,6 +252,7 @@ class PartitionRun {
     this.#throttle();
     // Gaps alone: the position moves past them, so that nobody sees a lag that nothing will ever close.
     if (this.inFlight === 0 && this.#window.low > this.#committedLow) this.#commitSoon();
+    this.#hurry();
   }
 
   async drain(): Promise<void> {
@@ -306,6 +307,7 @@ class PartitionRun {
     this.#release(record);
     this.#start();
     this.#throttle();
+    this.#hurry();
     this.#options.committed();
   }
 
@@ -317,6 +319,7 @@ class PartitionRun {
     let input: unknown = null;
     let awaySince: number | null = null;
     for (let attempts = 1; ; attempts++) {
+      const began = time.monotonic();
       try {
         input ??= await serde.decode(step.from.schema, record.value, record);
         const context = await contexts.of(this.#options, record, input, signal);
@@ -328,6 +331,8 @@ class PartitionRun {
         // A full or broken disk is nobody's fault here, and no record may be given up because of it.
         if (error instanceof StorageError || error instanceof NotServed) throw error;
         if (error instanceof Unavailable) {
+          // Whoever was at work for so long had all it needed for most of it.
+          if (time.monotonic() - began > limits.awayMs / 10) awaySince = null;
           awaySince ??= time.monotonic();
           if (time.monotonic() - awaySince > limits.awayMs) throw error;
           // Nobody's fault and no try: what is needed will be back, or the stage ends.
@@ -336,6 +341,7 @@ class PartitionRun {
           await time.sleep(limits.retryMaxDelayMs / 8, signal);
           continue;
         }
+        awaySince = null;
         const permanent = error instanceof PermanentError;
         if (permanent || attempts >= limits.attempts) {
           logger.warn(
@@ -390,8 +396,14 @@ class PartitionRun {
     // An abandoned head was appended again; whatever its first run brings is the second run's to say.
     if (this.#started.get(done.record.offset) !== done.record) return;
     this.#finished.push(done);
-    if (this.#isDue) this.#lingering?.abort();
     this.#commitSoon();
+    this.#hurry();
+  }
+
+  /** Whatever changes what is due ends a wait that has become pointless. */
+  #hurry(): void {
+    if (this.#isStuck) this.#commitSoon();
+    if (this.#isDue) this.#lingering?.abort();
   }
 
   /** Finished work waits for company, but not for what could only start once it is committed. */
@@ -417,10 +429,12 @@ class PartitionRun {
   async #commitAll(): Promise<void> {
     const { limits, failed } = this.#options;
     try {
+      let before: number;
       do {
         await this.#linger();
+        before = this.#committedLow;
         await this.#commit(this.#finished.splice(0, limits.transactionRecords));
-      } while (this.#finished.length > 0);
+      } while (this.#finished.length > 0 || (this.#committedLow > before && this.#isStuck));
     } catch (error) {
       this.#broken = true;
       if (error instanceof PartitionLost) this.#giveUp();
@@ -434,14 +448,14 @@ class PartitionRun {
   async #commit(batch: readonly Done[]): Promise<void> {
     const outputs = batch.flatMap((done) => done.outputs);
     for (const { record } of batch) this.#window.finish(record.offset);
-    const moved = await this.#stuckHead();
-    if (moved) {
-      outputs.push({ ...moved, headers: { ...moved.headers, moved: String(moved.offset) } });
-      this.#window.finish(moved.offset);
+    const moved = await this.#stuckHeads();
+    for (const record of moved) {
+      outputs.push({ ...record, headers: { ...record.headers, moved: String(record.offset) } });
+      this.#window.finish(record.offset);
       // Before the commit, not after it: a first run that ends meanwhile would be published beside the second.
-      this.#started.delete(moved.offset);
+      this.#started.delete(record.offset);
     }
-    const started = moved && !this.#held.delete(moved.offset) ? [moved] : [];
+    const started = moved.filter(({ offset }) => !this.#held.delete(offset));
     const position = this.#window.low;
     await this.#options.subscription().commit(this.#partition, {
       outputs,
@@ -457,24 +471,49 @@ class PartitionRun {
   }
 
   /**
-   * A record that holds up a nearly full window of finished ones goes to the tail of its own topic, in the same
-   * transaction. Its run is abandoned, not aborted: the calls that are under way are joined by the second run.
+   * True if hardly anything of a nearly full window is left to do, and its head is: it has run for long, or it is
+   * held. Intake that has paused because of the window would not go on by itself.
    */
-  async #stuckHead(): Promise<LogRecord | null> {
+  get #isStuck(): boolean {
     const { size, span, share, low } = this.#window;
+    if (this.#draining || size < 0.8 * span) return false;
     // What is held is as good as finished here: it will not be, however long the window waits.
-    if (size <= 0.9 * span || share + this.#held.size / span <= 0.98) return null;
+    if (share + this.#held.size / Math.min(size, span) <= 0.98) return false;
     // One that has ended meanwhile holds nothing up: its turn to be committed comes next.
-    if (this.#finished.some(({ record }) => record.offset === low)) return null;
-    return this.#started.get(low) ?? (this.#held.has(low) ? this.#heldRecord(low) : null);
+    if (this.#finished.some(({ record }) => record.offset === low)) return false;
+    // Moved to make room for others that are held, they would go round for ever.
+    return this.#started.has(low) || (this.#held.has(low) && this.#held.size <= 0.5 * span);
   }
 
-  /** Those that are held may be many and wait for long, so that only their offsets are kept. */
-  async #heldRecord(offset: number): Promise<LogRecord | null> {
-    const { log, step, pipeline } = this.#options;
-    const topic = nameOnLog(pipeline, step.from);
-    const [record] = await log.read(topic, this.#partition, offset, { records: 1, bytes: 1 });
-    return record?.offset === offset ? record : null;
+  /**
+   * Records that hold up a nearly full window of finished ones go to the tail of their own topic, in the same
+   * transaction: one that runs, or those that are held until the next that is not. A run is abandoned, not aborted:
+   * the calls that are under way are joined by the second run.
+   */
+  async #stuckHeads(): Promise<readonly LogRecord[]> {
+    if (!this.#isStuck) return [];
+    const { low } = this.#window;
+    const running = this.#started.get(low);
+    if (running) return [running];
+    // Those that are held may be many and wait for long, so that only their offsets are kept.
+    const { log, step, pipeline, limits } = this.#options;
+    const page = await log.read(nameOnLog(pipeline, step.from), this.#partition, low, {
+      records: limits.transactionRecords,
+      bytes: limits.bytes,
+    });
+    const first = page[0]?.offset ?? low;
+    for (const offset of this.#held.keys()) {
+      if (offset >= first) continue;
+      // Retention took it.
+      this.#held.delete(offset);
+      this.#window.finish(offset);
+    }
+    const heads: LogRecord[] = [];
+    for (const record of page) {
+      if (this.#held.has(record.offset)) heads.push(record);
+      else if (!this.#window.isDone(record.offset)) break;
+    }
+    return heads;
   }
 
   #release(record: LogRecord): void {

@@ -4,7 +4,7 @@ import type { Serde } from '../../infra/codec/serde.ts';
 import { Unavailable } from '../../infra/errors.ts';
 import type { Home } from '../../infra/home/home.ts';
 import { createMemoryJournal } from '../../infra/journal/memory.ts';
-import { PartitionLost, type Log, type Transaction } from '../../infra/log/log.ts';
+import { PartitionLost, type Log, type LogRecord, type Transaction } from '../../infra/log/log.ts';
 import { createGateway } from '../../infra/model/gateway.ts';
 import { createLedger } from '../../infra/model/ledger.ts';
 import { retryPolicy } from '../../infra/model/policy.ts';
@@ -172,6 +172,14 @@ describe('records finish in any order', () => {
     test('but not for what can only start once it is committed', async () => {
       const { home } = await lingering(10);
       await until(async () => expect(await endedOf(home)).toEqual(numbered(8)));
+    });
+
+    test('nor where something comes only later that has to wait for it', async () => {
+      const { home, first } = await lingering(1);
+      await until(() => expect(first.started).toHaveLength(1));
+      await awhile();
+      await append(home, ['i0']);
+      await until(async () => expect(await endedOf(home)).toEqual(['i0']));
     });
 
     test('and not when its partition is given up', async () => {
@@ -461,6 +469,24 @@ describe('a record that fails', () => {
     expect(await committedOf(home)).toMatchObject({ position: 0 });
   });
 
+  test('because something is away now and then, with long work in between, ends nothing', async () => {
+    const time = instantTime();
+    let tries = 0;
+    const { home, stage, failures } = await stageOf(
+      async ({ id }) => {
+        tries += 1;
+        if (tries === 2) await time.sleep(5000);
+        if (tries < 3) throw new Unavailable('the registry does not answer');
+        return [outcome(id)];
+      },
+      { time, limits: { awayMs: 1000 } },
+    );
+    await append(home, ['i0']);
+    await stage.start();
+    await until(async () => expect(await endedOf(home)).toEqual(['i0']));
+    expect(failures).toEqual([]);
+  });
+
   test('does not hold up the others', async () => {
     const { home, stage } = await stageOf(({ id }) =>
       id === 'i1'
@@ -716,12 +742,12 @@ describe('a head that holds everything up', () => {
   test('stays while the window has room', async () => {
     const { started, process, end } = script();
     const { home, stage } = await stageOf(process, { options: { windowSpan } });
-    await append(home, numbered(80));
+    await append(home, numbered(79));
     await stage.start();
     end(...numbered(79, 1));
-    await until(() => expect(stage.stats.done).toBe(79));
+    await until(() => expect(stage.stats.done).toBe(78));
     await awhile();
-    expect(started).toHaveLength(80);
+    expect(started).toHaveLength(79);
   });
 
   test('and without a stuck head the window only stops intake', async () => {
@@ -883,6 +909,81 @@ describe('a record that this process has no model for', () => {
     expect(stage.stats.held).toEqual({ 1: 2 });
     const moved = (await recordsOf<{ id: string }>(home, topics.instructions)).slice(300);
     expect(moved.map(({ row }) => row.id)).toEqual(expect.arrayContaining(['i0', 'i1']));
+  });
+
+  /** A log that hands out a few records at a time, as a fetch of large ones does, and none while it is paused. */
+  const inPagesOf =
+    (size: number) =>
+    (log: Log): Log => ({
+      ...log,
+      async subscribe(group, topic, subscriber) {
+        const waiting: { readonly page: readonly LogRecord[]; readonly next: number }[] = [];
+        let reading = false;
+        const deliver = () => {
+          for (let one; reading && (one = waiting.shift());) {
+            subscriber.records(0, one.page, one.next);
+          }
+        };
+        const subscription = await log.subscribe(group, topic, {
+          ...subscriber,
+          records(_partition, records, next) {
+            for (let from = 0; from < records.length; from += size) {
+              const page = records.slice(from, from + size);
+              waiting.push({ page, next: records[from + size]?.offset ?? next });
+            }
+            deliver();
+          },
+        });
+        return {
+          ...subscription,
+          pause(partition) {
+            reading = false;
+            subscription.pause(partition);
+          },
+          resume(partition) {
+            reading = true;
+            subscription.resume(partition);
+            queueMicrotask(deliver);
+          },
+        };
+      },
+    });
+
+  test.each([
+    { held: 6, others: 300, transactionRecords: 500 },
+    { held: 40, others: 300, transactionRecords: 7 },
+    { held: 50, others: 500, transactionRecords: 500 },
+  ])(
+    'holds nobody up, however few come at a time: $held held, $others others',
+    async ({ held, others, transactionRecords }) => {
+      const { process, end } = script();
+      end(...numbered(held + others));
+      const { home, stage } = await stageOf(process, {
+        contexts: served,
+        limits: { transactionRecords },
+        log: inPagesOf(3),
+        options: { windowSpan },
+      });
+      await append(home, numbered(held), { iteration: '1' });
+      await append(home, numbered(others, held), { iteration: '2' });
+      await stage.start();
+      await until(() => expect(stage.stats.done).toBe(others));
+      expect(stage.stats.held).toEqual({ 1: held });
+    },
+  );
+
+  test('does not go round for ever where there is nothing else', async () => {
+    const { process } = script();
+    const { home, stage } = await stageOf(process, {
+      contexts: served,
+      log: inPagesOf(3),
+      options: { windowSpan },
+    });
+    await append(home, numbered(150), { iteration: '1' });
+    await stage.start();
+    await until(() => expect(stage.stats.held['1']).toBeGreaterThan(90));
+    await awhile();
+    expect(await recordsOf(home, topics.instructions)).toHaveLength(150);
   });
 });
 
