@@ -151,6 +151,7 @@ function configuration(kind: Kind, hasTest: boolean, { base_model, template }: T
     'gradient_accumulation_steps: 8',
     'bf16: true',
     '',
+    '# A run goes on from the last checkpoint in here: after another export, name another folder.',
     `output_dir: ${dpo ? 'trained-dpo' : 'trained-sft'}`,
     'logging_steps: 10',
     'save_strategy: epoch',
