@@ -5,7 +5,8 @@ const execArgv = ['--disable-warning=TimeoutNegativeWarning'];
 
 /**
  * `unit` needs nothing but Node and is part of `npm run check`; `whole` starts real processes and runs the
- * product as a user would; `python` checks the written files with other people's readers; `kafka` runs against a
+ * product as a user would; `python` checks the written files with other people's readers, and `trainers`
+ * trains from them, with about 5 GB of other people's software; `kafka` runs against a
  * real broker and a real registry, and `chaos` against brokers of its own, which it kills. Those two need Java and mvn.
  */
 export default defineConfig({
@@ -16,7 +17,8 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: [
-            ...['test/whole/**', 'test/python/**', 'test/kafka/**', 'test/chaos/**'],
+            ...['test/whole/**', 'test/python/**', 'test/trainers/**'],
+            ...['test/kafka/**', 'test/chaos/**'],
             '**/node_modules/**',
           ],
           testTimeout: 20_000,
@@ -38,6 +40,17 @@ export default defineConfig({
           include: ['test/python/**/*.test.ts'],
           testTimeout: 600_000,
           hookTimeout: 600_000,
+        },
+      },
+      {
+        test: {
+          name: 'trainers',
+          include: ['test/trainers/**/*.test.ts'],
+          // One training at a time: it uses all cores by itself.
+          fileParallelism: false,
+          globalSetup: ['test/trainers/setup.ts'],
+          testTimeout: 600_000,
+          hookTimeout: 300_000,
         },
       },
       {

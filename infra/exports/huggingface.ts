@@ -1,7 +1,7 @@
 import { datasetCard } from './card.ts';
 import type { Format, PreferenceRow, RowSet } from './format.ts';
 import { real, text, truth, turns, whole, type Columns } from './parquet.ts';
-import { conversationalPairs, conversations, labelled } from './trl.ts';
+import { completions, conversationalPairs, labelled } from './trl.ts';
 
 /** Columns that TRL's trainers pass over, for people who look at the data. */
 const about: Columns = { id: text, source: text, depth: whole, value: real };
@@ -25,7 +25,7 @@ const pairs: RowSet<PreferenceRow> = {
 /** Where a file lies on somebody's disk is nobody's business on a hub. */
 const nameOf = (source: string): string => source.slice(source.search(/[^/\\]*$/));
 
-const turnsToLearn = { ...conversations, columns: { messages: turns } };
+const learnt = { ...completions, columns: { prompt: turns, completion: turns } };
 
 /**
  * A folder for a hub: Parquet files with typed columns, one configuration a kind, and a card. `load_dataset` reads it
@@ -38,8 +38,8 @@ export const huggingface: Format = {
     preference: pairs,
     steps: pairs,
     unpaired: { ...labelled, columns: { prompt: turns, completion: turns, label: truth } },
-    refiner_sft: turnsToLearn,
-    actor_sft: turnsToLearn,
+    refiner_sft: learnt,
+    actor_sft: learnt,
   },
   extras: (contents) => datasetCard(contents),
 };

@@ -183,7 +183,14 @@ function configuration(kind: Kind, hasTest: boolean, { base_model, template }: T
     '',
     'dataset_dir: .',
     `dataset: ${dataSet(kind, 'train')}`,
-    ...(hasTest ? [`eval_dataset: ${dataSet(kind, 'test')}`] : []),
+    // A data set to evaluate is loaded, but nothing is evaluated, until it is said when.
+    ...(hasTest
+      ? [
+          `eval_dataset: ${dataSet(kind, 'test')}`,
+          'eval_strategy: epoch',
+          'per_device_eval_batch_size: 1',
+        ]
+      : []),
     `cutoff_len: ${dpo ? 2048 : 4096}`,
     '',
     `learning_rate: ${dpo ? '2.0e-7' : '2.0e-6'}`,
@@ -194,6 +201,7 @@ function configuration(kind: Kind, hasTest: boolean, { base_model, template }: T
     'gradient_accumulation_steps: 8',
     'bf16: true',
     '',
+    '# A run goes on from the last checkpoint in here: after another export, name another folder.',
     `output_dir: ${dpo ? 'trained-dpo' : 'trained-sft'}`,
     'logging_steps: 10',
     'save_strategy: epoch',

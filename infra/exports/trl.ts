@@ -29,7 +29,7 @@ export const conversationalPairs: RowSet<PreferenceRow> = {
   },
 };
 
-/** `{messages}`, to learn the last turn of. */
+/** `{messages}`, for trainers that can be told to learn the last turn only. */
 export const conversations: RowSet<readonly Message[]> = {
   row: (messages) => ({ messages: trimmedAnswers(messages) }),
   check: (row) => {
@@ -38,6 +38,20 @@ export const conversations: RowSet<readonly Message[]> = {
       return "the messages must be a list that ends with the assistant's";
     }
     return keysProblem(row, ['messages']);
+  },
+};
+
+/** `{prompt, completion}`, of which the completion is learnt; of `messages` TRL would learn every turn, the user's too. */
+export const completions: RowSet<readonly Message[]> = {
+  row: (messages) => {
+    const turns = trimmedAnswers(messages);
+    return { prompt: turns.slice(0, -1), completion: turns.slice(-1) };
+  },
+  check: (row) => {
+    const { prompt, completion } = row as Record<string, unknown>;
+    if (!isConversation(prompt)) return 'the prompt must be a list of messages';
+    if (!isOneAnswer(completion)) return 'the completion must be a list of one answer';
+    return keysProblem(row, ['prompt', 'completion']);
   },
 };
 
@@ -69,8 +83,8 @@ export const trl: Format = {
     preference: conversationalPairs,
     steps: conversationalPairs,
     unpaired: labelled,
-    refiner_sft: conversations,
-    actor_sft: conversations,
+    refiner_sft: completions,
+    actor_sft: completions,
   },
   extras: () => ({}),
 };

@@ -170,7 +170,7 @@ describe('refiner rows', () => {
   test('are the three sets together, and end with what the assistant should say', async () => {
     const { report, rows } = await exported(runOf(['a']));
     const found = rows('trl/refiner_sft/train.jsonl').map(
-      ({ messages }) => (messages as Message[]).at(-1)!.content,
+      ({ completion }) => (completion as Message[]).at(-1)!.content,
     );
     expect(found.sort()).toEqual([
       'I mend it. [[start]]chosen a[[end]]',
@@ -191,12 +191,22 @@ describe('refiner rows', () => {
     }
   });
 
+  test('of TRL have the last turn by itself, since of a conversation it would learn every turn', async () => {
+    const { rows } = await exported(runOf(['a']));
+    const conversations = rows('llamafactory/refiner_sft.jsonl').map(
+      ({ conversations: turns }) => turns as Message[],
+    );
+    expect(rows('trl/refiner_sft/train.jsonl')).toEqual(
+      conversations.map((turns) => ({ prompt: turns.slice(0, -1), completion: turns.slice(-1) })),
+    );
+  });
+
   test('are capped set by set, by seed', async () => {
     const caps = { refine: 2, above: 1, below: 0, fail: 3, pass: 1 };
     const settings = { ...request(await logOf({}), '').settings, caps };
     const { rows } = await exported(runOf(names), { settings });
     const last = rows('trl/refiner_sft/train.jsonl').map(
-      ({ messages }) => (messages as Message[]).at(-1)!.content,
+      ({ completion }) => (completion as Message[]).at(-1)!.content,
     );
     const count = (pattern: RegExp) => last.filter((text) => pattern.test(text)).length;
     expect([count(/I mend/), count(/node critique . [01]/), count(/node critique . 2/)]).toEqual([
@@ -386,6 +396,23 @@ describe('a folder of exports', () => {
       expect.arrayContaining([...lines, 'model_name_or_path: "a: \\"model\\""']),
     );
   });
+
+  test.each(['dpo', 'sft'])(
+    'has LLaMA-Factory evaluate by %s.yaml only if there are rows for it',
+    async (name) => {
+      const asked = request(await logOf({}), '').settings;
+      const textWith = async (testShare: number): Promise<string> => {
+        const settings = { ...asked, test_share: testShare };
+        const { files } = await exported(runOf([...names, 'f', 'g', 'h']), { settings });
+        return files[`llamafactory/${name}.yaml`]!.text;
+      };
+      expect(await textWith(0)).not.toContain('eval');
+      // Named alone, the set is loaded, and never evaluated.
+      expect(await textWith(0.5)).toMatch(
+        /^eval_dataset: spar_\w+_test\neval_strategy: epoch\nper_device_eval_batch_size: 1$/m,
+      );
+    },
+  );
 
   test('has a manifest without a clock that names every other file', async () => {
     const { json, files, report } = await exported(runOf(names));

@@ -55,7 +55,10 @@ describe('what a loader would drop in silence is never published', () => {
     ['ends with the user', sharegpt, { conversations: [user, answer, user] }],
     ['does not alternate', sharegpt, { conversations: [user, answer, answer] }],
     ['has no turns', sharegpt, { conversations: [] }],
-    ['ends with the user', trl, { messages: [user] }],
+    ['ends with the user', trl, { prompt: [user], completion: [user] }],
+    ['has an answer that is no list', trl, { prompt: [user], completion: answer }],
+    ['has no prompt', trl, { prompt: [], completion: [answer] }],
+    ['is whole', trl, { messages: [user, answer] }],
   ])('a conversation that %s', async (_name, format, row) => {
     const publication = new Publication(folder);
     await publication.addRow('rows.jsonl', row, format.sets.refiner_sft!.check);

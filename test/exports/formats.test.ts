@@ -144,16 +144,22 @@ describe('the rows of each format', () => {
     expect(await rows(file)).toEqual([row('best', true), row('worst', false)]);
   });
 
-  test.each([
-    'trl/refiner_sft/train.jsonl',
-    'openrlhf/refiner_sft/train.jsonl',
-    'huggingface/refiner_sft/train.parquet',
-  ])('%s: the same conversations', async (file) => {
-    const { rows } = await exported(runOf(['a', 'b']), everything);
-    const found = await rows(file);
-    expect(found).toHaveLength(10);
-    expect(found).toEqual(await rows('trl/refiner_sft/train.jsonl'));
-  });
+  test.each(['trl/refiner_sft/train.jsonl', 'huggingface/refiner_sft/train.parquet'])(
+    '%s: the same conversations, with what is to be learnt by itself',
+    async (file) => {
+      const { rows } = await exported(runOf(['a', 'b']), everything);
+      const whole = (await rows('openrlhf/refiner_sft/train.jsonl')) as {
+        readonly messages: readonly Message[];
+      }[];
+      expect(whole).toHaveLength(10);
+      expect(await rows(file)).toEqual(
+        whole.map(({ messages }) => ({
+          prompt: messages.slice(0, -1),
+          completion: messages.slice(-1),
+        })),
+      );
+    },
+  );
 
   test.each([
     ['/home/me/in.jsonl', 'in.jsonl'],
@@ -343,7 +349,7 @@ describe('the actor learns', () => {
       actor: { ...defaultExportSettings.actor, ...settings },
     });
     return rowsOf(files['trl/actor_sft/train.jsonl']?.text ?? '').map(
-      ({ messages }) => (messages as Message[]).at(-1)!.content,
+      ({ completion }) => (completion as Message[]).at(-1)!.content,
     );
   };
   const passing = (texts: readonly string[], finish_reason = 'stop') => ({

@@ -187,8 +187,8 @@ test('TRL finds the columns that its trainers ask for', () => {
   expect(Object.fromEntries(columns)).toEqual({
     preference: ['chosen', 'prompt', 'rejected'],
     steps: ['chosen', 'prompt', 'rejected'],
-    refiner_sft: ['messages'],
-    actor_sft: ['messages'],
+    refiner_sft: ['completion', 'prompt'],
+    actor_sft: ['completion', 'prompt'],
     unpaired: ['completion', 'label', 'prompt'],
   });
 });
