@@ -17,7 +17,7 @@ const settings = `export:
   formats: [llamafactory, trl, openrlhf, axolotl, huggingface, raw]
   sets: [preference, refiner_sft, actor_sft, steps, unpaired]
   test_share: 0.2
-  shard_rows: 5
+  shard_rows: 2
 `;
 
 /** A follower of a home, into a folder of its own. */
@@ -100,22 +100,25 @@ test('a follower killed 20 times leaves the files of one that nobody disturbed',
 test('so does one that writes shards: each pair is in one of them, and none was written twice', async () => {
   const config = join(temporaryFolder(), 'spar.yaml');
   writeFileSync(config, settings);
-  const { args, home, out } = placeWith(200, await simulator(), ['--config', config]);
+  const { args, home, out } = placeWith(60, await simulator(), ['--config', config]);
   await spar(args).ended;
 
-  const undisturbed = await finished(followerOf(home, config, '--shards'));
+  const follower = () => followerOf(home, config, '--shards', '--format', 'trl', 'huggingface');
+  const undisturbed = await finished(follower());
   const linesIn = (names: RegExp) =>
     [...undisturbed]
       .filter(([path]) => names.test(path))
       .flatMap(([, text]) => text.trimEnd().split('\n'))
       .toSorted();
   const lines = linesIn(/^trl\/preference\//);
-  expect(lines.length).toBeGreaterThan(100);
+  expect(lines.length).toBeGreaterThan(20);
   expect(linesIn(/^shards\/trl\/preference\//)).toEqual(lines);
-  for (const [path, text] of filesIn(out)) expect(undisturbed.get(path), path).toBe(text);
+  for (const [path, text] of filesIn(out)) {
+    if (path.startsWith('trl/')) expect(undisturbed.get(path), path).toBe(text);
+  }
 
-  const followers = [1, 2].map(() => followerOf(home, config, '--shards'));
-  const writing = await Promise.all(followers.map((follower) => disturbed(follower, 10)));
+  const followers = [follower(), follower()];
+  const writing = await Promise.all(followers.map((one) => disturbed(one, 10)));
   expect(writing[0]! + writing[1]!).toBeGreaterThan(4);
-  for (const follower of followers) expect(await finished(follower)).toEqual(undisturbed);
+  for (const one of followers) expect(await finished(one)).toEqual(undisturbed);
 });
