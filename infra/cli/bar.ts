@@ -1,7 +1,7 @@
 import pc from 'picocolors';
 import type { ExportProgress } from '../exports/topic.ts';
 import { systemTime } from '../time.ts';
-import { clock, short } from './progress.ts';
+import { clock, cut, short } from './progress.ts';
 
 /** Shows how far an export is; `end` makes room for other output. */
 export interface Bar {
@@ -12,7 +12,7 @@ export interface Bar {
 /** One line that is redrawn on a terminal; elsewhere a line now and then, for exports that take long. */
 export const exportBar = (stream: NodeJS.WriteStream = process.stderr): Bar =>
   stream.isTTY
-    ? createBar((text) => stream.write(`\r\u001b[K${text}`), {
+    ? createBar((text) => stream.write(`\r\u001b[K${cut(text, (stream.columns || 80) - 1)}`), {
         everyMs: 100,
         now: () => systemTime.monotonic(),
       })
@@ -52,14 +52,14 @@ export function createBar(write: (text: string) => void, { everyMs, now }: BarOp
   };
 }
 
-const cells = 24;
+const cells = 16;
 
 /** What is done is never rounded up: 100 % is the end. */
 export function barText({ step, done, of }: ExportProgress, seconds: number): string {
   const full = Math.floor((done / of) * cells);
   const rate = seconds > 0 ? done / seconds : 0;
   return [
-    step.padEnd(26),
+    step.padEnd(24),
     `${pc.green('█'.repeat(full))}${pc.dim('░'.repeat(cells - full))}`,
     `${Math.floor((done / of) * 100)} %`.padStart(5),
     ` ${short(done)} of ${short(of)}`,

@@ -143,7 +143,7 @@ export const short = (count: number): string =>
         : `${(count / 1e9).toFixed(1)}G`;
 
 /** Cuts a line to the terminal's width without counting or breaking colour codes. */
-function cut(text: string, width: number): string {
+export function cut(text: string, width: number): string {
   let visible = 0;
   // eslint-disable-next-line no-control-regex -- colour codes begin with the escape character
   return text.replaceAll(/\u001b\[[0-9;]*m|[^\u001b]/gu, (piece) =>

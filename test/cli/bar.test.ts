@@ -11,15 +11,15 @@ const at = (done: number, of: number): ExportProgress => ({ step: 'reading', don
 
 describe('the line', () => {
   test.each([
-    ['begins at nothing', at(0, 1000), 0, /reading +░{24} {3}0 % {2}0 of 1000$/],
+    ['begins at nothing', at(0, 1000), 0, /reading +░{16} {3}0 % {2}0 of 1000$/],
     [
       'says the rate and what is left',
       at(250, 1000),
       10,
-      /█{6}░{18} {2}25 % .* 25\/s · 00:30 left$/,
+      /█{4}░{12} {2}25 % .* 25\/s · 00:30 left$/,
     ],
-    ['is not full before the end', at(999, 1000), 10, /█{23}░ {2}99 % /],
-    ['is full at the end', at(1000, 1000), 10, /█{24} 100 % {2}1000 of 1000$/],
+    ['is not full before the end', at(999, 1000), 10, /█{15}░ {2}99 % /],
+    ['is full at the end', at(1000, 1000), 10, /█{16} 100 % {2}1000 of 1000$/],
   ])('%s', (_name, progress, seconds, expected) => {
     expect(barText(progress, seconds)).toMatch(expected);
   });
