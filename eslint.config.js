@@ -35,7 +35,7 @@ const restrict = (except) => [
 ];
 
 export default defineConfig(
-  { ignores: ['dist/', 'node_modules/', 'coverage/', '.venv/'] },
+  { ignores: ['dist/', 'node_modules/', 'coverage/', '.venv/', '.cache/'] },
   js.configs.recommended,
   {
     files: ['**/*.ts'],
