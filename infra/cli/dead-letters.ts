@@ -23,7 +23,7 @@ import {
   wholeNumber,
 } from './options.ts';
 import { indented, jsonLine, jsonText, print } from './output.ts';
-import { homeFlag, type PipelineFlags } from './flags.ts';
+import { homeFlag, placeOf, type PipelineFlags } from './flags.ts';
 import { configOf, openPipeline, withView, workLogger } from './pipeline.ts';
 import { decodedOrBytes } from './view.ts';
 
@@ -125,7 +125,7 @@ async function list(view: HomeView, flags: Flags): Promise<void> {
   }
   if (printed === 0) {
     throw new RunError(
-      `there are no dead letters in ${flags.home}: everything could be processed (spar status${homeFlag(flags)} has the rest)`,
+      `there are no dead letters in ${placeOf(view)}: everything could be processed (spar status${homeFlag(flags)} has the rest)`,
     );
   }
   if (flags.json) return;
@@ -229,7 +229,7 @@ async function retry(id: string | null, flags: Flags, command: Command): Promise
           : `${left} dead letters stay: their records are`;
       process.stderr.write(`${they} too large to be read.\n`);
     }
-    if (count === 0) throw new RunError(`there is nothing to retry in ${flags.home}`);
+    if (count === 0) throw new RunError(`there is nothing to retry in ${placeOf(home)}`);
     const it = count === 1 ? 'it' : 'them';
     await print(
       `${count === 1 ? '1 record is' : `${count} records are`} back in the stream. ` +

@@ -25,7 +25,7 @@ import {
 } from './options.ts';
 import { counted, jsonLine, print } from './output.ts';
 import { standingOf } from './standing.ts';
-import { homeFlag, type PipelineFlags } from './flags.ts';
+import { homeFlag, placeOf, type PipelineFlags } from './flags.ts';
 import { withView } from './pipeline.ts';
 
 interface Flags extends PipelineFlags {
@@ -77,7 +77,7 @@ taken for the whole. With --follow they are written again as more comes, until i
         const { iteration, out } = flags;
         if (!(await findIteration(view.log, view.serde, view.pipeline, iteration))) {
           throw new RunError(
-            `there is no iteration ${iteration} in ${flags.home}: spar status${homeFlag(flags)} lists what there is`,
+            `there is no iteration ${iteration} in ${placeOf(view)}: spar status${homeFlag(flags)} lists what there is`,
           );
         }
         const write = async () => {

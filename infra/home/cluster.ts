@@ -82,6 +82,7 @@ export async function viewClusterHome(options: ClusterOptions): Promise<HomeView
     log,
     serde: createSerde(registry, pipeline, plainReaders),
     registry,
+    isShared: true,
     counters: (iteration) => readAllCounters(folder, iteration),
     close: () => log.close(),
   };

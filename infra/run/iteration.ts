@@ -62,9 +62,9 @@ function checkSame(opened: Iteration, settings: Settings): void {
   if (changes.length === 0) return;
   throw new UsageError(
     [
-      `iteration ${settings.iteration} was opened in this home with other settings:`,
+      `iteration ${settings.iteration} was opened with other settings:`,
       ...changes.map((change) => `  ${change}`),
-      `Go on with the old ones, or open another iteration (--iteration) or home (--home).`,
+      'Go on with the old ones, or open another iteration (--iteration), in this home or another one (--home).',
     ].join('\n'),
   );
 }

@@ -21,7 +21,7 @@ export async function writeExports(request: {
   const { home, iteration, out, config, complete } = request;
   const { log, serde, pipeline } = home;
   const manifest = await findIteration(log, serde, pipeline, iteration);
-  if (!manifest) throw new RunError(`iteration ${iteration} was never opened in this home`);
+  if (!manifest) throw new RunError(`iteration ${iteration} was never opened`);
   const { seed, prompts } = settingsIn(manifest);
   return exportAll({
     log,
