@@ -77,7 +77,7 @@ export function aclsOf(asked: AclsAsked): readonly CommandAcls[] {
       ],
     ],
     [
-      ['topics plan', 'topics check', 'topics describe'],
+      ['topics plan', 'topics check', 'topics describe', 'doctor'],
       [all('Describe', 'how they are'), all('DescribeConfigs', 'what their configs are')],
     ],
     [['ingest'], [opened, checked, ...ingestDeeds(asked)]],
