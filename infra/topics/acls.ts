@@ -209,6 +209,7 @@ function retryDeeds(asked: AclsAsked): readonly Deed[] {
       on(asked, topic, 'Read', 'which of them were retried before'),
       on(asked, topic, 'Write', 'back to where they were read'),
     ]),
+    on(asked, topics.outcomes, 'Read', 'how those ended that were retried long ago'),
     ...appended(asked),
   ];
 }

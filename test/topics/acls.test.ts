@@ -67,6 +67,7 @@ describe('the least that a command needs', () => {
         'topic spar.search.expand Read+Write',
         'topic spar.search.evaluate Read+Write',
         'topic spar.refinements Read+Write',
+        'topic spar.outcomes Read',
         'transactional-id spar.append.* Write',
       ],
     ],
