@@ -8,7 +8,7 @@ import { systemTime } from '../time.ts';
 import { onInterrupt } from './interrupt.ts';
 import { examples, jsonOption } from './options.ts';
 import { counted, jsonLine, print } from './output.ts';
-import { pipelineOptions, type PipelineFlags } from './flags.ts';
+import { pipelineOptions, workerFor, type PipelineFlags } from './flags.ts';
 import { checkTopics, configOf, withView, workLogger } from './pipeline.ts';
 
 interface Flags extends PipelineFlags {
@@ -88,7 +88,7 @@ function reportText({ topics, before, groups }: CopyReport, flags: Flags): strin
   const there = before > 0 ? `, ${before} of them from an earlier copy` : '';
   return [
     `${counted(records, 'record')} of ${flags.home} are in the cluster${there}; ${counted(groups, 'group')} stand where they stood.`,
-    'Go on there: spar worker with the same --home, --brokers and --registry.',
+    `Go on there: ${workerFor('1', flags)}`,
     '',
   ].join('\n');
 }

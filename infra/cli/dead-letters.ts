@@ -10,7 +10,7 @@ import { resolveCluster } from '../config/cluster.ts';
 import type { HomeView } from '../home/home.ts';
 import type { NewRecord } from '../log/log.ts';
 import { newestFirst, scan } from '../log/scan.ts';
-import { retryHeader } from '../runtime/headers.ts';
+import { retryHeader, revisionOf } from '../runtime/headers.ts';
 import { oneLine } from '../text.ts';
 import {
   examples,
@@ -23,7 +23,7 @@ import {
   wholeNumber,
 } from './options.ts';
 import { indented, jsonLine, jsonText, print } from './output.ts';
-import { homeFlag, type PipelineFlags } from './flags.ts';
+import { homeFlag, placeOf, type PipelineFlags } from './flags.ts';
 import { configOf, openPipeline, withView, workLogger } from './pipeline.ts';
 import { decodedOrBytes } from './view.ts';
 
@@ -125,7 +125,7 @@ async function list(view: HomeView, flags: Flags): Promise<void> {
   }
   if (printed === 0) {
     throw new RunError(
-      `there are no dead letters in ${flags.home}: everything could be processed (spar status${homeFlag(flags)} has the rest)`,
+      `there are no dead letters in ${placeOf(view)}: everything could be processed (spar status${homeFlag(flags)} has the rest)`,
     );
   }
   if (flags.json) return;
@@ -229,7 +229,7 @@ async function retry(id: string | null, flags: Flags, command: Command): Promise
           : `${left} dead letters stay: their records are`;
       process.stderr.write(`${they} too large to be read.\n`);
     }
-    if (count === 0) throw new RunError(`there is nothing to retry in ${flags.home}`);
+    if (count === 0) throw new RunError(`there is nothing to retry in ${placeOf(home)}`);
     const it = count === 1 ? 'it' : 'them';
     await print(
       `${count === 1 ? '1 record is' : `${count} records are`} back in the stream. ` +
@@ -271,20 +271,37 @@ function headersOf({ id, headers }: DeadLetter): Readonly<Record<string, string>
   return value as Readonly<Record<string, string>>;
 }
 
-/** The dead letters that are back in the stream. */
+/**
+ * The dead letters that are back in the stream, or were: the records that `retry` made name them for as long as their
+ * topic keeps them, and what such a tree ended with has a later revision for ever.
+ *
+ * Between the two is only a tree that has not ended although it was retried so long ago that its topic has forgotten.
+ */
 async function retriedIn(view: Pick<HomeView, 'log' | 'serde' | 'pipeline'>): Promise<Set<string>> {
-  const sources = new Set<string>();
+  const sources = new Set<TopicInfo>();
+  /** Letters whose topics forget, by whom they are about. */
+  const passing = new Map<string, DeadLetter[]>();
   for await (const record of scan(view.log, nameOnLog(view.pipeline, topics.deadLetters))) {
     const letter = await rowIn(view, topics.deadLetters, record);
-    if (letter) sources.add(letter.topic);
+    const topic = letter && topicOf(letter.topic);
+    if (!letter || !topic) continue;
+    sources.add(topic);
+    if (typeof topic.kept !== 'object' || letter.key === null) continue;
+    // Their bytes are not needed for this, and there may be many.
+    const about = { ...letter, value: new Uint8Array() };
+    passing.set(letter.key, [...(passing.get(letter.key) ?? []), about]);
   }
   const retried = new Set<string>();
   for (const source of sources) {
-    const topic = topicOf(source);
-    if (!topic) continue;
-    for await (const { headers } of scan(view.log, nameOnLog(view.pipeline, topic))) {
+    for await (const { headers } of scan(view.log, nameOnLog(view.pipeline, source))) {
       const letter = headers[retryHeader];
       if (letter !== undefined) retried.add(letter);
+    }
+  }
+  if (passing.size === 0) return retried;
+  for await (const record of scan(view.log, nameOnLog(view.pipeline, topics.outcomes))) {
+    for (const { id, revision } of passing.get(record.key ?? '') ?? []) {
+      if (revisionOf(record) > revision) retried.add(id);
     }
   }
   return retried;

@@ -30,7 +30,7 @@ import { counted, jsonLine, print } from './output.ts';
 import { checkText } from './export-check.ts';
 import { formatsFor, push, tokenFor, type PushFlags } from './export-push.ts';
 import { standingOf } from './standing.ts';
-import { homeFlag, type PipelineFlags } from './flags.ts';
+import { homeFlag, placeOf, type PipelineFlags } from './flags.ts';
 import { withView } from './pipeline.ts';
 
 interface Flags extends PipelineFlags, PushFlags {
@@ -104,7 +104,7 @@ their trainers do, and whatever those would drop, misread or stop at is named.`,
         const { iteration, out } = flags;
         if (!(await findIteration(view.log, view.serde, view.pipeline, iteration))) {
           throw new RunError(
-            `there is no iteration ${iteration} in ${flags.home}: spar status${homeFlag(flags)} lists what there is`,
+            `there is no iteration ${iteration} in ${placeOf(view)}: spar status${homeFlag(flags)} lists what there is`,
           );
         }
         const request = {

@@ -1,4 +1,5 @@
 import type { Option } from 'commander';
+import type { Home } from '../home/home.ts';
 import { standardInputName } from '../input/source.ts';
 import { oneLine } from '../text.ts';
 import {
@@ -46,9 +47,27 @@ export const homeFlag = ({
     .map(([flag = '', value = '']) => ` ${flag} ${shellWord(value)}`)
     .join('');
 
+/** Where a pipeline is, for a sentence about what is or is not there. */
+export const placeOf = ({
+  isShared,
+  folder,
+  pipeline,
+}: Pick<Home, 'isShared' | 'folder' | 'pipeline'>): string =>
+  isShared ? `the pipeline ${pipeline} on the cluster` : folder;
+
 /** The command that reads a source on; all its other flags are the user's to know. */
-export const runAgain = (source: string): string =>
-  `spar run ${source === standardInputName ? '-' : shellWord(source)} …`;
+export const runAgain = (source: string): string => `spar run ${sourceWord(source)} …`;
+
+/** The same for a pipeline on a cluster, where whoever reads a source need not work. */
+export const ingestAgain = (source: string, iteration: string, flags: PipelineFlags): string =>
+  `spar ingest ${sourceWord(source)} --iteration ${shellWord(iteration)}${homeFlag(flags)}`;
+
+/** A worker for a pipeline on a cluster; its models are the user's to know. */
+export const workerFor = (iteration: string, flags: PipelineFlags): string =>
+  `spar worker${iteration === '1' ? '' : ` --iteration ${shellWord(iteration)}`}${homeFlag(flags)} …`;
+
+const sourceWord = (source: string): string =>
+  source === standardInputName ? '-' : shellWord(source);
 
 /** Quoted where a shell would take it apart; what is printed can be copied. */
 export const shellWord = (text: string): string =>

@@ -23,7 +23,7 @@ import {
 } from './options.ts';
 import { counted, indented, jsonLine, print } from './output.ts';
 import { short } from './progress.ts';
-import { homeFlag, type PipelineFlags } from './flags.ts';
+import { homeFlag, placeOf, type PipelineFlags } from './flags.ts';
 import { withView } from './pipeline.ts';
 import { outcomeOf, outcomeText, treeIds, votesText } from './view.ts';
 
@@ -89,7 +89,7 @@ async function latestPair(
     if (pair) return pair;
   }
   throw new RunError(
-    `there is no pair yet in ${flags.home}: see how far it is with spar status${homeFlag(flags)}`,
+    `there is no pair yet in ${placeOf(view)}: see how far it is with spar status${homeFlag(flags)}`,
   );
 }
 

@@ -115,30 +115,33 @@ export async function openPipeline(
     registry.close();
     throw error;
   });
-  siblings = await openSiblings({
-    folder,
-    slot: home.journal.slot,
-    worker: {
-      release: (place) => home.log.release(place),
-      underWay: () => gateway?.underWay() ?? [],
-      onEnded: (listener) => gateway?.onEnded(listener) ?? (() => undefined),
-    },
-    answerMs: Math.max(3000, cluster.kafka.timeouts.handoverMs),
-    drawMs: config.limits.deadline_ms,
-    time: systemTime,
-    logger,
-  });
-  const opened = siblings;
-  return {
-    home,
-    siblings: opened,
-    serve: (made) => (gateway = made),
-    async close() {
-      await home.close();
-      await opened.close();
+  const close = async () => {
+    try {
+      // Before the slot is free: whoever has it next opens a socket of the same name.
+      await home.close(() => siblings?.close() ?? Promise.resolve());
+    } finally {
       registry.close();
-    },
+    }
   };
+  try {
+    siblings = await openSiblings({
+      folder,
+      slot: home.journal.slot,
+      worker: {
+        release: (place) => home.log.release(place),
+        underWay: () => gateway?.underWay() ?? [],
+        onEnded: (listener) => gateway?.onEnded(listener) ?? (() => undefined),
+      },
+      answerMs: Math.max(3000, cluster.kafka.timeouts.handoverMs),
+      drawMs: config.limits.deadline_ms,
+      time: systemTime,
+      logger,
+    });
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { home, siblings, serve: (made) => (gateway = made), close };
 }
 
 /** @throws RunError if the topics of the pipeline are not as they should be, with the command that mends them */

@@ -261,12 +261,11 @@ const progressOf = (title: string, progress: RunProgress): Progress => {
   };
 };
 
-const exportCommand = ({ home, iteration, out, config }: Flags): string =>
+const exportCommand = (flags: Flags): string =>
   [
-    `spar export${homeFlag({ home })}`,
-    ...(iteration === '1' ? [] : [`--iteration ${iteration}`]),
-    ...(config === undefined ? [] : [`--config ${shellWord(config)}`]),
-    `--out ${shellWord(out)}`,
+    `spar export${homeFlag(flags)}`,
+    ...(flags.iteration === '1' ? [] : [`--iteration ${flags.iteration}`]),
+    `--out ${shellWord(flags.out)}`,
   ].join(' ');
 
 function summaryText(summary: Summary, file: string, flags: Flags, folder: string | null): string {

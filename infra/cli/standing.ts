@@ -70,12 +70,12 @@ export async function standingOf(view: HomeView, iteration: string): Promise<Sta
   };
 }
 
-/** Every iteration that was opened in the home, in the order of their opening. */
+/** Every iteration that was opened in the home, in the order of their opening, as it was opened. */
 export async function iterationsIn(view: HomeView): Promise<readonly Iteration[]> {
   const found = new Map<string, Iteration>();
   for await (const record of scan(view.log, nameOnLog(view.pipeline, topics.iterations))) {
     const manifest = await rowIn(view, topics.iterations, record);
-    if (manifest) found.set(manifest.id, manifest);
+    if (manifest && !found.has(manifest.id)) found.set(manifest.id, manifest);
   }
   return [...found.values()];
 }

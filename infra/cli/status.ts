@@ -2,7 +2,10 @@ import { Command, Option } from 'commander';
 import pc from 'picocolors';
 import { outcomeCounts } from '../run/summary.ts';
 import type { Iteration } from '../../schemas/records.ts';
+import { nameOnLog } from '../../topology/topology.ts';
+import { topics } from '../../topology/topics.ts';
 import { RunError } from '../errors.ts';
+import type { HomeView } from '../home/home.ts';
 import { oneLine } from '../text.ts';
 import {
   examples,
@@ -16,7 +19,14 @@ import {
 import { counted, jsonLine, print } from './output.ts';
 import { short } from './progress.ts';
 import { iterationsIn, standingOf, type Standing } from './standing.ts';
-import { homeFlag, runAgain, type PipelineFlags } from './flags.ts';
+import {
+  homeFlag,
+  ingestAgain,
+  placeOf,
+  runAgain,
+  workerFor,
+  type PipelineFlags,
+} from './flags.ts';
 import { withView } from './pipeline.ts';
 
 interface Flags extends PipelineFlags {
@@ -51,24 +61,37 @@ export const statusCommand = (): Command =>
       await withView(flags, command, async (view) => {
         const opened = await iterationsIn(view);
         const wanted = opened.filter(({ id }) => [id, 'all'].includes(flags.iteration));
-        if (wanted.length === 0) throw new RunError(noneText(opened, flags));
+        if (wanted.length === 0) throw new RunError(await noneText(opened, view, flags));
         for (const manifest of wanted) {
           const standing = await standingOf(view, manifest.id);
           await print(
             flags.json
               ? jsonLine(statusJson(manifest, standing))
-              : statusText(manifest, standing, flags),
+              : statusText(manifest, standing, view, flags),
           );
         }
       });
     });
 
-function noneText(opened: readonly Iteration[], { home, iteration }: Flags): string {
-  return opened.length === 0
-    ? `nothing has been run in ${home} yet: start with spar run FILE${homeFlag({ home })}`
-    : `there is no iteration ${oneLine(iteration, 80)} in ${home}; it has ${opened
-        .map(({ id }) => oneLine(id, 80))
-        .join(', ')}`;
+async function noneText(
+  opened: readonly Iteration[],
+  view: HomeView,
+  flags: Flags,
+): Promise<string> {
+  const place = placeOf(view);
+  if (opened.length > 0) {
+    const ids = opened.map(({ id }) => oneLine(id, 80)).join(', ');
+    return `there is no iteration ${oneLine(flags.iteration, 80)} in ${place}; it has ${ids}`;
+  }
+  const begin = flags.iteration === 'all' ? '1' : flags.iteration;
+  if (!view.isShared) {
+    return `nothing has been run in ${place} yet: start with spar run FILE${homeFlag(flags)}`;
+  }
+  const ends = await view.log.ends(nameOnLog(view.pipeline, topics.instructions));
+  return ends.some(({ earliest, latest }) => latest > earliest)
+    ? `no worker has begun in ${place} yet: start one with ${workerFor(begin, flags)}`
+    : `${place} has no instructions yet: spar ingest FILE${homeFlag(flags)} puts some there, and ` +
+        `${workerFor(begin, flags)} works on them`;
 }
 
 function statusJson({ mode, seed, rules }: Iteration, standing: Standing): object {
@@ -100,7 +123,12 @@ function acceptanceRate({ tally: { outcomes } }: Standing): number | null {
   return trees === 0 ? null : outcomes.paired / trees;
 }
 
-function statusText({ mode }: Iteration, standing: Standing, flags: Flags): string {
+function statusText(
+  { mode }: Iteration,
+  standing: Standing,
+  { isShared }: HomeView,
+  flags: Flags,
+): string {
   const { iteration, tally, counts, stages, depths, unreadSources, complete } = standing;
   const { admitted, outcomes, deadLetters } = tally;
   const { retries } = counts;
@@ -145,7 +173,9 @@ function statusText({ mode }: Iteration, standing: Standing, flags: Flags): stri
     ...(stages.some(({ members }) => members.length > 0) || flags.partitions === true
       ? stageRows(stages, flags.partitions === true)
       : []),
-    ...nextSteps(standing, flags).map((step, index) => row(index === 0 ? 'next' : '', step)),
+    ...nextSteps(standing, isShared, flags).map((step, index) =>
+      row(index === 0 ? 'next' : '', step),
+    ),
     '',
   ].join('\n');
 }
@@ -213,17 +243,11 @@ function stageRows(stages: Standing['stages'], byPartition: boolean): readonly s
 const total = (counts: Readonly<Record<string, number>>): number =>
   Object.values(counts).reduce((sum, count) => sum + count, 0);
 
-function nextSteps({ tally, complete, unreadSources }: Standing, flags: Flags): readonly string[] {
+function nextSteps(standing: Standing, isShared: boolean, flags: Flags): readonly string[] {
+  const { tally, complete } = standing;
   const home = homeFlag(flags);
   return [
-    ...unreadSources.map(
-      (name) => `${runAgain(name)}: the same command, unless it is going on, reads the rest`,
-    ),
-    ...(complete || unreadSources.length > 0
-      ? []
-      : [
-          'a run that is going on will finish it; if none is, give the same spar run command again',
-        ]),
+    ...(isShared ? goOnThere(standing, flags) : goOnHere(standing)),
     ...(tally.deadLetters > 0
       ? [`spar dead-letters list${home}: what could not be processed`]
       : []),
@@ -233,5 +257,33 @@ function nextSteps({ tally, complete, unreadSources }: Standing, flags: Flags): 
     ...(complete && tally.outcomes.paired === 0
       ? [`spar tap outcomes${home}: why there are no pairs`]
       : []),
+  ];
+}
+
+/** One process does it all, and the same command goes on. */
+const goOnHere = ({ complete, unreadSources }: Standing): readonly string[] => [
+  ...unreadSources.map(
+    (name) => `${runAgain(name)}: the same command, unless it is going on, reads the rest`,
+  ),
+  ...(complete || unreadSources.length > 0
+    ? []
+    : ['a run that is going on will finish it; if none is, give the same spar run command again']),
+];
+
+/** On a cluster some read sources, and others work. */
+function goOnThere(standing: Standing, flags: Flags): readonly string[] {
+  const { iteration, complete, stages, unreadSources } = standing;
+  const waiting = stages.filter((stage) => stage.waiting > 0);
+  const alone = waiting.filter(({ members }) => members.length === 0).map(({ stage }) => stage);
+  const worker = workerFor(iteration, flags);
+  return [
+    ...unreadSources.map(
+      (name) =>
+        `${ingestAgain(name, iteration, flags)}: unless it is being read, this reads the rest`,
+    ),
+    ...(alone.length > 0 ? [`${worker}: nobody works on ${alone.join(', ')}`] : []),
+    ...(complete || alone.length > 0 || unreadSources.length > 0
+      ? []
+      : [`workers that are going on will finish it; if none is, ${worker}`]),
   ];
 }

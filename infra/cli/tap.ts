@@ -111,7 +111,7 @@ async function* recordsOf(
 ): AsyncGenerator<LogRecord> {
   const name = nameOnLog(pipeline, topic);
   if (wanted !== undefined && wanted >= log.partitions) {
-    throw new UsageError(`there is no partition ${wanted}: this home has ${log.partitions}`);
+    throw new UsageError(`there is no partition ${wanted}: every topic has ${log.partitions}`);
   }
   const stopped = () => signal.aborted;
   const appended = watcher(log, name, follow === true, signal);

@@ -23,7 +23,7 @@ import {
   pipelineOption,
 } from './options.ts';
 import { counted, indented, jsonLine, print } from './output.ts';
-import { homeFlag, type PipelineFlags } from './flags.ts';
+import { homeFlag, placeOf, type PipelineFlags } from './flags.ts';
 import { withView } from './pipeline.ts';
 import { outcomeOf, outcomeText, treeIds, votesText } from './view.ts';
 
@@ -89,7 +89,7 @@ async function latestAccepted(
     if (accepted) return accepted.id;
   }
   throw new RunError(
-    `no tree has been accepted yet in ${flags.home}: name another one, which spar tap negatives${homeFlag(flags)} lists`,
+    `no tree has been accepted yet in ${placeOf(view)}: name another one, which spar tap negatives${homeFlag(flags)} lists`,
   );
 }
 

@@ -16,6 +16,8 @@ import type { Home, HomeView } from './home.ts';
 export interface ClusterHome extends Home {
   readonly log: KafkaLog;
   readonly journal: SharedJournal;
+  /** Ends the log, then what else this process does in its slot, and then the journal, which gives the slot away. */
+  close(inSlot?: () => Promise<void>): Promise<void>;
 }
 
 export interface ClusterOptions {
@@ -55,9 +57,12 @@ export async function openClusterHome(
       registry,
       journal,
       isShared: true,
-      async close() {
-        await log.close();
-        await journal.close();
+      async close(inSlot = () => Promise.resolve()) {
+        try {
+          await log.close();
+        } finally {
+          await inSlot().finally(() => journal.close());
+        }
       },
     };
   } catch (error) {
@@ -77,6 +82,7 @@ export async function viewClusterHome(options: ClusterOptions): Promise<HomeView
     log,
     serde: createSerde(registry, pipeline, plainReaders),
     registry,
+    isShared: true,
     counters: (iteration) => readAllCounters(folder, iteration),
     close: () => log.close(),
   };

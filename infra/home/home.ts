@@ -30,7 +30,7 @@ export interface Home {
 }
 
 /** What a reader sees of a home while another process writes it. */
-export type HomeView = Omit<Home, 'journal' | 'isShared'> & {
+export type HomeView = Omit<Home, 'journal'> & {
   /** What was counted for an iteration. */
   readonly counters: Journal['counters'];
 };
@@ -121,6 +121,7 @@ export async function viewHome(options: {
       log: withEveryTopic(log, pipeline),
       serde: createSerde(registry, pipeline, plainReaders),
       registry,
+      isShared: false,
       counters: (iteration) => readCounters(join(folder, files.journal), iteration),
       async close() {
         await log.close();

@@ -32,7 +32,13 @@ export function openSharedJournal(options: {
   const { folder, time } = options;
   const { slot, release } = takeSlot(folder);
   const name = `journal-${slot}.sqlite`;
-  const own = openSqliteJournal({ file: join(folder, name), time });
+  let own: Journal;
+  try {
+    own = openSqliteJournal({ file: join(folder, name), time });
+  } catch (error) {
+    release();
+    throw error;
+  }
   const siblings = new Map<string, JournalView>();
   let lookedAt = -Infinity;
 

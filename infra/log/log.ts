@@ -126,7 +126,8 @@ export interface Subscription {
    * soon. Outputs may include records for the input topic itself.
    *
    * @throws PartitionLost if the partition was given to another member: nothing was published, and it is that
-   *   member's work now. Any other error means that the subscription cannot go on.
+   *   member's work now. TooLarge if some of the outputs are larger than their topics take: nothing was published,
+   *   and all others may be committed without them. Any other error means that the subscription cannot go on.
    */
   commit(partition: number, transaction: Transaction): Promise<void>;
   /** Stops delivery, lets `revoked` finish for every partition, and leaves the group. */
@@ -139,6 +140,18 @@ export interface Transaction {
   readonly position: number;
   /** What is done above the position, at most 4,096 bytes. */
   readonly metadata: string;
+}
+
+/** Records are larger than their topics take, whatever the declared bounds say: a topic may have been made smaller. */
+export class TooLarge extends Error {
+  override readonly name = 'TooLarge';
+  /** The very ones that were handed in. */
+  readonly records: readonly NewRecord[];
+
+  constructor(message: string, records: readonly NewRecord[], options?: ErrorOptions) {
+    super(message, options);
+    this.records = records;
+  }
 }
 
 /** The partition belongs to another member of the group, and so does all of it that was not committed. */

@@ -155,7 +155,7 @@ function overContext(
   return `${source}:${line}: about ${tokens} tokens, over the model's context of ${contextTokens}; shorten it.`;
 }
 
-/** True if the iteration has it; false if it is new to it; a sentence if the home knows the id by other content. */
+/** True if the iteration has it; false if it is new to it; a sentence if the pipeline knows the id by other content. */
 async function knownAs(
   instruction: Instruction,
   { log, serde, pipeline, iteration }: AdmitOptions,
@@ -169,9 +169,9 @@ async function knownAs(
     if (!before) continue;
     if (contentDigest(before) !== contentDigest(instruction)) {
       return (
-        `${instruction.source}:${instruction.source_line}: this home has the id ` +
+        `${instruction.source}:${instruction.source_line}: the pipeline has the id ` +
         `${oneLine(JSON.stringify(instruction.id), 80)} with other content, from ` +
-        `${before.source}:${before.source_line}; give it another id, or use another home.`
+        `${before.source}:${before.source_line}; give it another id.`
       );
     }
     const of = iterationOf(record);

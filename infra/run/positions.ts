@@ -164,6 +164,7 @@ const refusalOf = (lost: readonly Lost[]): string =>
         `  ${stage}: group ${group}, partition${partitions.length === 1 ? '' : 's'} ${partitions.join(', ')}`,
     ),
     'Brokers forget a group that nobody works for after offsets.retention.minutes (seven days by default).',
-    'If everything had been finished: give --lost-positions end. If not: --lost-positions start does all of it again;',
-    'answers in the journals of this home are not asked for again, but what was published is published twice.',
+    'If everything had been finished: give --lost-positions end. If not: --lost-positions start reads all of it again.',
+    'What has responses is not sampled again, and what has a pair gets no other; everything between is published a second',
+    'time under the same ids, and spar status counts it twice. Answers in the journals of this home are not asked for again.',
   ].join('\n');

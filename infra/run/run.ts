@@ -73,16 +73,14 @@ export async function run(options: RunOptions): Promise<Summary> {
   const { log, serde, pipeline } = home;
   const startedMs = time.monotonic();
   const { iteration } = settings;
-  const wasOpen = await isOpen(log, serde, pipeline, settings);
+  await isOpen(log, serde, pipeline, settings);
   const aborted = new AbortController();
   const engine = createEngine({
     ...options,
     iteration,
     stages: null,
     // Not before the endpoints have answered: a mistyped model must not be what the iteration is fixed to.
-    answered: async () => {
-      if (!wasOpen) await openIteration(log, serde, pipeline, settings, time);
-    },
+    answered: () => openIteration(log, serde, pipeline, settings, time),
   });
   const { lanes, ledger, runtime } = engine;
   options.gateway?.(engine.gateway);

@@ -70,12 +70,12 @@ export async function work(options: WorkerOptions): Promise<void> {
   const { log, serde, pipeline } = home;
   const startedMs = time.monotonic();
   const samples = [...firstSteps(dataflow)].some((name) => stages?.includes(name) ?? true);
-  const wasOpen = !samples || (await isOpen(log, serde, pipeline, settings));
+  if (samples) await isOpen(log, serde, pipeline, settings);
   const engine = createEngine({
     ...options,
     iteration: samples ? settings.iteration : null,
     answered: async () => {
-      if (wasOpen) return;
+      if (!samples) return;
       await whenThere(() => openIteration(log, serde, pipeline, settings, time), options);
     },
   });

@@ -64,6 +64,6 @@ const topicsOf = ({ home: { log, serde, pipeline } }: Request): Topics => ({
 /** What the iteration fixed when it opened. */
 async function fixedFor({ home, iteration }: Request): Promise<ReturnType<typeof settingsIn>> {
   const manifest = await findIteration(home.log, home.serde, home.pipeline, iteration);
-  if (!manifest) throw new RunError(`iteration ${iteration} was never opened in this home`);
+  if (!manifest) throw new RunError(`iteration ${iteration} was never opened`);
   return settingsIn(manifest);
 }

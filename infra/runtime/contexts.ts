@@ -1,12 +1,11 @@
 import { PermanentError, type Context, type Table } from '../../processors/processor.ts';
 import type { Settings } from '../../processors/settings.ts';
-import type { Iteration } from '../../schemas/records.ts';
 import type { Step, TopicInfo } from '../../topology/topology.ts';
-import { topics } from '../../topology/topics.ts';
 import { latestRow } from '../codec/rows.ts';
 import type { Serde } from '../codec/serde.ts';
 import type { Log, LogRecord } from '../log/log.ts';
 import type { Gateway } from '../model/gateway.ts';
+import { findIteration, settingsIn } from '../run/iteration.ts';
 import type { Time } from '../time.ts';
 import { chanceOf } from './chance.ts';
 import { iterationOf, orderOf } from './headers.ts';
@@ -55,8 +54,7 @@ export interface Contexts {
 }
 
 export function createContexts(options: ContextsOptions): Contexts {
-  const { gateway, pipeline } = options;
-  const iterations = createTable(options, topics.iterations);
+  const { gateway, pipeline, log, serde } = options;
   /** Of those that are there, and of those that are being looked up: thousands of records begin at the same time. */
   const known = new Map<string, Promise<Settings>>();
 
@@ -74,15 +72,14 @@ export function createContexts(options: ContextsOptions): Contexts {
   }
 
   async function lookUp(id: string): Promise<Settings> {
-    const manifest = (await iterations.find(id)) as Iteration | null;
+    const manifest = await findIteration(log, serde, pipeline, id);
     if (!manifest) {
       throw new PermanentError(
         'no-iteration',
         `the iteration ${JSON.stringify(id)} was never opened`,
       );
     }
-    // Written by us from checked settings, under a schema of its own.
-    return JSON.parse(manifest.settings) as Settings;
+    return settingsIn(manifest);
   }
 
   return {

@@ -28,19 +28,22 @@ interface Where {
  * A record that will never succeed leaves two: the dead letter with its bytes as they came and, if one can tell
  * whose it was, the outcome that ends its instruction or tree.
  *
- * The record may be anybody's, and say anything: whatever it is, it leaves a dead letter, and no error.
+ * The record may be anybody's, and say anything: whatever it is, it leaves a dead letter, and no error. One that is not
+ * `whole`, or would be too large, leaves the value where it was.
  */
 export function deadLetter(
   where: Where,
   record: LogRecord,
   input: unknown,
   failure: Failure,
+  whole = true,
 ): readonly NewRecord[] {
   const named = { ...record, ...namesIn(record) };
   const outcome = failedOutcome(where, named, input, failure.code);
   const left = [
-    written(where, topics.deadLetters, named, letterOf(where, record, failure, true)) ??
-      written(where, topics.deadLetters, named, letterOf(where, record, failure, false)),
+    (whole
+      ? written(where, topics.deadLetters, named, letterOf(where, record, failure, true))
+      : null) ?? written(where, topics.deadLetters, named, letterOf(where, record, failure, false)),
     outcome && written(where, topics.outcomes, named, outcome),
   ];
   return left.filter((one) => one !== null);

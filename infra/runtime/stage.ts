@@ -5,13 +5,15 @@ import { topics } from '../../topology/topics.ts';
 import type { Serde } from '../codec/serde.ts';
 import {
   PartitionLost,
+  TooLarge,
   type Committed,
   type Log,
   type LogRecord,
   type NewRecord,
   type Subscription,
+  type Transaction,
 } from '../log/log.ts';
-import { GivenUp, Unavailable } from '../errors.ts';
+import { GivenUp, RunError, Unavailable } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { StorageError } from '../sqlite.ts';
 import { messageOf, oneLine } from '../text.ts';
@@ -158,6 +160,9 @@ export class Stage {
     this.#subscription = null;
   }
 }
+
+/** For what is too large: a dead letter, and one that leaves the value where it was. */
+const tooLargeTriesMax = 2;
 
 interface Done {
   readonly record: LogRecord;
@@ -446,28 +451,58 @@ class PartitionRun {
   }
 
   async #commit(batch: readonly Done[]): Promise<void> {
-    const outputs = batch.flatMap((done) => done.outputs);
+    const ended = [...batch];
     for (const { record } of batch) this.#window.finish(record.offset);
     const moved = await this.#stuckHeads();
     for (const record of moved) {
-      outputs.push({ ...record, headers: { ...record.headers, moved: String(record.offset) } });
+      const again = { ...record, headers: { ...record.headers, moved: String(record.offset) } };
+      ended.push({ record, outputs: [again] });
       this.#window.finish(record.offset);
       // Before the commit, not after it: a first run that ends meanwhile would be published beside the second.
       this.#started.delete(record.offset);
     }
     const started = moved.filter(({ offset }) => !this.#held.delete(offset));
     const position = this.#window.low;
-    await this.#options.subscription().commit(this.#partition, {
-      outputs,
-      position,
-      metadata: this.#window.metadata,
-    });
+    await this.#publish(ended, { position, metadata: this.#window.metadata });
     this.#committedLow = position;
     for (const record of [...batch.map((done) => done.record), ...started]) this.#release(record);
     this.#options.stats.done += batch.length;
     this.#start();
     this.#throttle();
     this.#options.committed();
+  }
+
+  /** Of what is larger than its topic takes nothing is published but a dead letter, as if it could not be encoded. */
+  async #publish(ended: readonly Done[], at: Omit<Transaction, 'outputs'>): Promise<void> {
+    const letters = new Map<LogRecord, readonly NewRecord[]>();
+    for (let tries = 1; ; tries++) {
+      const outputs = ended.map(({ record, outputs: own }) => letters.get(record) ?? own);
+      try {
+        await this.#options
+          .subscription()
+          .commit(this.#partition, { outputs: outputs.flat(), ...at });
+        return;
+      } catch (error) {
+        if (!(error instanceof TooLarge)) throw error;
+        // Not even a letter without its value fits: no record may be lost in silence.
+        if (tries > tooLargeTriesMax) throw new RunError(error.message, { cause: error });
+        for (const [index, { record }] of ended.entries()) {
+          const large = outputs[index]?.find((output) => error.records.includes(output));
+          if (large) letters.set(record, await this.#tooLarge(record, large));
+        }
+      }
+    }
+  }
+
+  async #tooLarge(record: LogRecord, { topic, value }: NewRecord): Promise<readonly NewRecord[]> {
+    const { pipeline, logger, name, stats } = this.#options;
+    const isLetter = topic === nameOnLog(pipeline, topics.deadLetters);
+    const message = `an output of ${value.byteLength} bytes is larger than ${topic} takes`;
+    logger.warn({ stage: name, key: record.key, error: message }, 'record.dead');
+    if (!isLetter) stats.deadLetters++;
+    const input = await this.#decoded(record).catch(() => null);
+    const failure = { code: 'too-large', message, attempts: 1 };
+    return deadLetter(this.#options, record, input, failure, !isLetter);
   }
 
   /**

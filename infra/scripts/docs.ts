@@ -301,7 +301,8 @@ function recordsPage(): string {
     'Every record has headers: `iteration`; `trace`, 32 hex digits that all records of an instruction share; ' +
       '`order`, its place among the admitted ones; `rules`, their version; with trees also `trees`, how many the ' +
       'instruction has; `revision` after a retried dead letter; `moved` if it was appended again because it held ' +
-      'up the others.',
+      'up the others. A manifest that fixes settings and says nothing of sources has `opens`; of the manifests of an ' +
+      'iteration, the first says what is fixed.',
     'Fields without a default must be there when you write a record; all others may be left out.',
     ...sections,
     '# Parts of records',

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, realpathSync, rmSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, realpathSync, rmSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { RunError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { messageOf } from '../text.ts';
 import type { Time } from '../time.ts';
@@ -58,6 +58,10 @@ export interface SiblingsOptions {
 
 /** Characters that the path of a socket may have on all platforms. */
 const pathMax = 100;
+/** A draw is named by 32 letters, and an endpoint is asked for 100,000 at a time at most. */
+const lineBytesMax = 8 * 1024 * 1024;
+/** Those beyond are not waited for: at worst they are paid for twice. */
+const drawsMax = 200_000;
 
 /** One line of JSON each way. */
 interface Request {
@@ -70,6 +74,7 @@ type Reply =
   | { readonly released: boolean }
   | { readonly ended: readonly string[] };
 
+/** @throws RunError if no socket can be opened where the others would look for it */
 export async function openSiblings(options: SiblingsOptions): Promise<Siblings> {
   const { slot, answerMs, drawMs, time, logger } = options;
   const { folder, prefix } = socketsOf(options.folder);
@@ -111,6 +116,7 @@ export async function openSiblings(options: SiblingsOptions): Promise<Siblings> 
       const reply = message as Reply;
       if ('draws' in reply) {
         for (const draw of reply.draws) {
+          if (!awaited.has(draw) && awaited.size >= drawsMax) break;
           theirs.add(draw);
           if (!awaited.has(draw)) awaited.set(draw, Promise.withResolvers());
         }
@@ -133,7 +139,7 @@ export async function openSiblings(options: SiblingsOptions): Promise<Siblings> 
 
   return {
     async takeOver(place, signal) {
-      const paths = readdirSync(folder)
+      const paths = namesIn(folder)
         .filter((name) => name.startsWith(prefix) && name.endsWith('.sock'))
         .map((name) => join(folder, name))
         .filter((path) => path !== own);
@@ -198,38 +204,96 @@ function answer(
 
 /** A socket of this slot that is there already is one that was killed: the slot is ours alone. */
 async function listen(path: string, onSocket: (socket: Socket) => void): Promise<Server> {
-  rmSync(path, { force: true });
   const server = createServer(onSocket);
   const { promise, resolve, reject } = Promise.withResolvers<undefined>();
   server.once('error', reject);
-  server.listen(path, () => resolve(undefined));
-  await promise;
+  try {
+    rmSync(path, { force: true });
+    server.listen(path, () => resolve(undefined));
+    await promise;
+  } catch (error) {
+    throw new RunError(
+      `the socket for the other processes of this home cannot be opened (${messageOf(error)}): ` +
+        'use a home on a local disk (--home) that its user may write',
+      { cause: error },
+    );
+  }
   server.off('error', reject);
   // Nobody waits for a process because a sibling might ask it for something.
   server.unref();
   return server;
 }
 
-/** Calls back with each line of JSON; whoever says anything else is not one of us. */
+/** Calls back with each line of JSON; whoever says anything else, or too much at once, is not one of us. */
 function onMessages(socket: Socket, logger: Logger, onMessage: (message: unknown) => void): void {
-  const lines = createInterface({ input: socket });
-  // It says of the socket's errors what the socket has said already; unheard, they would end the process.
-  lines.on('error', () => undefined);
-  lines.on('line', (line) => {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  const take = (line: Buffer) => {
     try {
-      // Only processes that may open the home can connect, and they are of this version.
-      onMessage(JSON.parse(line));
+      // Only who may write the home, or is this very user, can connect; and they are of this version.
+      onMessage(JSON.parse(line.toString()));
     } catch (error) {
-      logger.warn({ message: messageOf(error) }, 'sibling.unreadable');
-      socket.destroy();
+      refuse(messageOf(error));
     }
+  };
+  const refuse = (message: string) => {
+    logger.warn({ message }, 'sibling.unreadable');
+    socket.destroy();
+  };
+  socket.on('data', (chunk: Buffer) => {
+    let rest = chunk;
+    for (let end = rest.indexOf('\n'); end >= 0; end = rest.indexOf('\n')) {
+      const line = Buffer.concat([...parts.splice(0), rest.subarray(0, end)]);
+      rest = rest.subarray(end + 1);
+      bytes = 0;
+      take(line);
+      if (socket.destroyed) return;
+    }
+    parts.push(rest);
+    bytes += rest.length;
+    if (bytes > lineBytesMax) refuse(`a line has more than ${lineBytesMax} bytes`);
   });
 }
 
-/** In the home; where its path is too long for a socket, in a folder that all of its processes find, too. */
+/** None if the folder is gone, as old ones in the temporary folder go on some machines: then nobody is asked. */
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/**
+ * In the home; where its path is too long for a socket, in the temporary folder, where all processes of this user find
+ * it that have the same one.
+ */
 function socketsOf(home: string): { readonly folder: string; readonly prefix: string } {
   const folder = realpathSync(home);
   if (join(folder, 'worker-9999.sock').length <= pathMax) return { folder, prefix: 'worker-' };
   const name = createHash('sha256').update(folder).digest('hex').slice(0, 16);
-  return { folder: realpathSync(tmpdir()), prefix: `spar-${name}-` };
+  const short = { folder: ownFolder(), prefix: `${name}-` };
+  if (join(short.folder, `${short.prefix}9999.sock`).length <= pathMax) return short;
+  throw new RunError(
+    `${folder} is too long a path for a socket, and so is ${short.folder}: use a home with a shorter one (--home), or a ` +
+      'shorter TMPDIR',
+  );
+}
+
+/** Everybody may write the temporary folder: what is in there under our name may be anybody's. */
+function ownFolder(): string {
+  const user = process.getuid?.() ?? 0;
+  const folder = join(realpathSync(tmpdir()), `spar-${user}`);
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  const found = lstatSync(folder);
+  if (found.isDirectory() && found.uid === user && (found.mode & 0o077) === 0) return folder;
+  throw new RunError(
+    `${folder} is not a folder that this user alone may enter, so it is not used for sockets: remove it, or use a home ` +
+      'with a shorter path (--home)',
+  );
 }

@@ -77,7 +77,7 @@ export function aclsOf(asked: AclsAsked): readonly CommandAcls[] {
       ],
     ],
     [
-      ['topics plan', 'topics check', 'topics describe'],
+      ['topics plan', 'topics check', 'topics describe', 'doctor'],
       [all('Describe', 'how they are'), all('DescribeConfigs', 'what their configs are')],
     ],
     [['ingest'], [opened, checked, ...ingestDeeds(asked)]],
@@ -213,6 +213,7 @@ function retryDeeds(asked: AclsAsked): readonly Deed[] {
       on(asked, topic, 'Read', 'which of them were retried before'),
       on(asked, topic, 'Write', 'back to where they were read'),
     ]),
+    on(asked, topics.outcomes, 'Read', 'how those ended that were retried long ago'),
     ...appended(asked),
   ];
 }

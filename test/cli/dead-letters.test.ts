@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { scan } from '../../infra/log/scan.ts';
+import type { Home } from '../../infra/home/home.ts';
 import type { LogRecord } from '../../infra/log/log.ts';
 import { topics } from '../../topology/topics.ts';
 import {
@@ -8,6 +9,7 @@ import {
   folder,
   home,
   instruction,
+  outcome,
   put,
   smallHome,
   spar,
@@ -224,6 +226,55 @@ test('retry --all: each once, however often it is given; then the list says so',
   expect(status.out).toContain('instructions  4 of 44 ended\n');
   expect(status.out).toContain('waiting       41 for sample\n');
   expect(status.out).toContain('not finished');
+});
+
+test('retry --all: nor one whose topic has forgotten that it was retried', async () => {
+  const letter = (written: Home, name: string, offset: number, revision = 0) => ({
+    ...deadLetter(written, name),
+    ...{ id: `search.evaluate/0/${offset}`, topic: 'search.evaluate', stage: 'evaluate' },
+    ...{ key: `1/${name}/0`, offset, revision },
+  });
+  const { run } = await inHome(async (made) => {
+    const written = await home(made);
+    const failed = (name: string, revision: number) =>
+      put(
+        written,
+        topics.outcomes,
+        { ...outcome(name, 'failed'), revision },
+        { headers: { iteration: '1', ...(revision > 0 && { revision: String(revision) }) } },
+      );
+    // Retried a week ago, with success; retried, and failed again; never retried.
+    await put(written, topics.deadLetters, letter(written, 'elk', 1));
+    await failed('elk', 0);
+    await failed('elk', 1);
+    await put(written, topics.deadLetters, letter(written, 'emu', 2));
+    await failed('emu', 0);
+    await put(written, topics.deadLetters, letter(written, 'emu', 3, 1));
+    await failed('emu', 1);
+    await put(written, topics.deadLetters, letter(written, 'ewe', 4));
+    await failed('ewe', 0);
+    await written.close();
+  });
+  const listed = (await run('list', '--json')).out
+    .trim()
+    .split('\n')
+    .map((line) => {
+      const { id, retried } = JSON.parse(line) as {
+        readonly id: string;
+        readonly retried: boolean;
+      };
+      return `${id} ${String(retried)}`;
+    });
+  expect(listed).toEqual([
+    'search.evaluate/0/4 false',
+    'search.evaluate/0/3 false',
+    'search.evaluate/0/2 true',
+    'search.evaluate/0/1 true',
+    'instructions/0/3 false',
+  ]);
+  expect((await run('retry', 'search.evaluate/0/1')).err).toContain('was retried already');
+  expect((await run('retry', '--all')).out).toMatch(/^3 records are back in the stream/);
+  expect((await run('retry', '--all')).err).toContain('there is nothing to retry');
 });
 
 test.each([

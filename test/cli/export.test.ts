@@ -137,7 +137,7 @@ test('a run exports by the settings that its iteration was opened with', async (
   expect(report.folder).toBe(out);
   expect(await manifestIn(out)).toMatchObject({ seed: 0 });
   await expect(writeExports({ ...request, iteration: '2' })).rejects.toThrow(
-    'iteration 2 was never opened in this home',
+    'iteration 2 was never opened',
   );
   await written.close();
 });

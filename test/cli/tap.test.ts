@@ -112,7 +112,7 @@ test.each([
 test.each([
   [['tap', 'nonsense'], /there is no topic nonsense. The topics are:\n {2}instructions +what/],
   [['tap', 'outcomes', '--from', 'noon'], /Expected earliest, latest, a time such as/],
-  [['tap', 'outcomes', '--partition', '7'], /there is no partition 7: this home has 1/],
+  [['tap', 'outcomes', '--partition', '7'], /there is no partition 7: every topic has 1/],
   [['tap', 'outcomes', '--json', '--format', 'csv'], /exclude each other/],
 ] as const)('%j is a usage error', async (args, message) => {
   const { code, err } = await spar(...args, '--home', await at());

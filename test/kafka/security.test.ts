@@ -19,6 +19,7 @@ const pipeline = 'secured';
 const commands = [
   'topics apply',
   'topics check',
+  'doctor',
   'ingest',
   'worker',
   'run',
@@ -111,6 +112,8 @@ describe('with the rights that are documented, and no other', () => {
     for (const command of ['check', 'plan', 'describe']) {
       await done('topics check', 'topics', command);
     }
+    const { stdout } = await done('doctor', 'doctor', ...model, ...homeOf('doctor'));
+    expect(stdout).toMatch(/✓ brokers \S+: the topics are as they should be/);
   });
 
   test('instructions come in, and a worker turns them into pairs', async () => {

@@ -4,7 +4,13 @@ import type { Serde } from '../../infra/codec/serde.ts';
 import { Unavailable } from '../../infra/errors.ts';
 import type { Home } from '../../infra/home/home.ts';
 import { createMemoryJournal } from '../../infra/journal/memory.ts';
-import { PartitionLost, type Log, type LogRecord, type Transaction } from '../../infra/log/log.ts';
+import {
+  PartitionLost,
+  TooLarge,
+  type Log,
+  type LogRecord,
+  type Transaction,
+} from '../../infra/log/log.ts';
 import { createGateway } from '../../infra/model/gateway.ts';
 import { createLedger } from '../../infra/model/ledger.ts';
 import { retryPolicy } from '../../infra/model/policy.ts';
@@ -1050,4 +1056,76 @@ describe('headers', () => {
     expect(ended?.row.revision).toBe(0);
     expect(ended?.headers).not.toHaveProperty('revision');
   });
+});
+
+describe('what is larger than its topic takes, although nothing says so beforehand,', () => {
+  /** Topics that take so many bytes of a record. */
+  const taking = (limits: Readonly<Record<string, number>>) =>
+    committing(({ outputs }) => {
+      const large = outputs.filter(
+        ({ topic, value }) => value.length > (limits[topic.replace('spar.', '')] ?? Infinity),
+      );
+      if (large.length > 0) throw new TooLarge('larger than the topic takes', large);
+    });
+
+  const long = 'x'.repeat(1000);
+  const process = ({ id }: { readonly id: string }) =>
+    Promise.resolve([outcome(id, id === 'i1' ? { cause: long } : {})]);
+
+  test('is one dead letter and one outcome; all others are published', async () => {
+    const { home, stage, failures } = await stageOf(process, { log: taking({ outcomes: 500 }) });
+    await append(home, numbered(3));
+    await stage.start();
+    await until(async () => expect(await committedOf(home)).toMatchObject({ position: 3 }));
+    expect((await endedOf(home)).toSorted()).toEqual(numbered(3));
+    const [letter, ...others] = await recordsOf<DeadLetter>(home, topics.deadLetters);
+    expect([letter?.row, others]).toMatchObject([{ key: 'i1', cause: 'too-large' }, []]);
+    expect(letter?.row.error).toMatch(
+      /an output of 1\d{3} bytes is larger than spar.outcomes takes/,
+    );
+    // Once the topic takes more, it can be tried again.
+    expect(Buffer.compare(letter!.row.value, (await firstOf(home, 'i1'))!.value)).toBe(0);
+    const outcomes = await recordsOf<Outcome>(home, topics.outcomes);
+    expect(outcomes.find(({ row }) => row.instruction_id === 'i1')?.row).toMatchObject({
+      outcome: 'failed',
+      cause: 'too-large',
+    });
+    expect([stage.stats.deadLetters, stage.stats.done, failures]).toEqual([1, 3, []]);
+  });
+
+  test('is a dead letter without its value where that does not fit either', async () => {
+    const { home, stage } = await stageOf(process, {
+      log: taking({ outcomes: 500, 'dead-letters': 500 }),
+    });
+    await append(home, ['i0']);
+    const value = home.serde.encode(topics.instructions, instruction('i1', long));
+    const place = { topic: 'spar.instructions', partition: 0, headers: { iteration: '1' } };
+    await home.log.append([{ ...place, key: 'i1', value }]);
+    await append(home, ['i2']);
+    await stage.start();
+    await until(async () => expect(await committedOf(home)).toMatchObject({ position: 3 }));
+    const letters = await recordsOf<DeadLetter>(home, topics.deadLetters);
+    expect(letters.map(({ row }) => [row.key, row.cause, row.value.length])).toEqual([
+      ['i1', 'too-large', 0],
+    ]);
+    expect(letters[0]!.row.error).toContain('stays where it was');
+    expect(stage.stats.deadLetters).toBe(1);
+  });
+
+  test('ends the stage where not even that fits, and nothing is lost', async () => {
+    const { home, stage, failures } = await stageOf(process, {
+      log: taking({ outcomes: 500, 'dead-letters': 10 }),
+    });
+    await append(home, numbered(3));
+    await stage.start();
+    await until(() => expect(failures).toHaveLength(1));
+    expect(failures[0]!.message).toBe('larger than the topic takes');
+    expect(await recordsOf(home, topics.deadLetters)).toEqual([]);
+    expect(await committedOf(home)).toMatchObject({ position: 0 });
+  });
+
+  const firstOf = async ({ log }: Home, key: string) =>
+    (await log.read('spar.instructions', 0, 0, { records: 10, bytes: 1e6 })).find(
+      (record) => record.key === key,
+    );
 });

@@ -1,8 +1,8 @@
-import { mkdtemp, mkdir, readdir, rm } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, readdir, rm, stat, symlink } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { silentLogger } from '../../infra/logger.ts';
 import { openSiblings, type Place, type Worker } from '../../infra/siblings/siblings.ts';
 import { systemTime } from '../../infra/time.ts';
@@ -90,14 +90,113 @@ describe('whoever takes a partition over', () => {
     await gone.close();
     expect(await mine.takeOver(place, never)).toBe(false);
   });
+});
 
-  test('finds the others behind a path that is too long for a socket', async () => {
-    const folder = await folderOf('long'.repeat(30));
+describe('where the path of the home is too long for a socket', () => {
+  const long = 'long'.repeat(30);
+  const user = process.getuid?.() ?? 0;
+
+  async function temporaryFolder(name = ''): Promise<string> {
+    const folder = await folderOf(name);
+    vi.stubEnv('TMPDIR', folder);
+    onTestFinished(() => {
+      vi.unstubAllEnvs();
+    });
+    return folder;
+  }
+
+  test('the others are found in a folder of this user alone', async () => {
+    const folder = await folderOf(long);
+    const temporary = await temporaryFolder();
     await open(folder, 1, workerOf([place]).worker);
     const other = await open(folder, 2, workerOf().worker);
     expect(await other.takeOver(place, never)).toBe(true);
     expect(await readdir(folder)).toEqual([]);
+    expect(await readdir(temporary)).toEqual([`spar-${user}`]);
+    const own = join(temporary, `spar-${user}`);
+    expect((await stat(own)).mode & 0o777).toBe(0o700);
+    expect(await readdir(own)).toHaveLength(2);
   });
+
+  test('a folder of that name that others may enter is not used', async () => {
+    const folder = await folderOf(long);
+    const own = join(await temporaryFolder(), `spar-${user}`);
+    await mkdir(own);
+    await chmod(own, 0o777);
+    await expect(open(folder, 1, workerOf().worker)).rejects.toThrow(
+      /spar-\d+ is not a folder that this user alone may enter.*--home/,
+    );
+    expect(await readdir(own)).toEqual([]);
+  });
+
+  test('nor one that somebody else has put a link in the place of', async () => {
+    const folder = await folderOf(long);
+    const temporary = await temporaryFolder();
+    await mkdir(join(temporary, 'elsewhere'), { mode: 0o700 });
+    await symlink(join(temporary, 'elsewhere'), join(temporary, `spar-${user}`));
+    await expect(open(folder, 1, workerOf().worker)).rejects.toThrow('this user alone');
+  });
+
+  test.runIf(user === 0)('nor one that is somebody else’s', async () => {
+    const folder = await folderOf(long);
+    const own = join(await temporaryFolder(), `spar-${user}`);
+    await mkdir(own, { mode: 0o700 });
+    await chown(own, 12_345, 12_345);
+    await expect(open(folder, 1, workerOf().worker)).rejects.toThrow('this user alone');
+  });
+
+  test('and the temporary folder’s, too, that is said', async () => {
+    const folder = await folderOf(long);
+    await temporaryFolder(long);
+    await expect(open(folder, 1, workerOf().worker)).rejects.toThrow(/--home.*shorter TMPDIR/);
+  });
+
+  test('a folder that was cleared away leaves nobody to ask', async () => {
+    const folder = await folderOf(long);
+    const temporary = await temporaryFolder();
+    const mine = await open(folder, 1, workerOf().worker);
+    await rm(join(temporary, `spar-${user}`), { recursive: true });
+    expect(await mine.takeOver(place, never)).toBe(false);
+  });
+});
+
+describe('whoever is not one of us', () => {
+  test.each([
+    ['does not speak JSON', Buffer.from('hello\n')],
+    ['says null', Buffer.from('null\n')],
+    ['never ends a line', Buffer.alloc(9 * 1024 * 1024, 'a')],
+  ])('and %s is hung up on', async (_name, bytes) => {
+    const folder = await folderOf();
+    const holder = workerOf([place]);
+    await open(folder, 1, holder.worker);
+    const stranger = createConnection(join(folder, 'worker-1.sock'));
+    const closed = Promise.withResolvers<undefined>();
+    stranger.on('error', () => undefined).on('close', () => closed.resolve(undefined));
+    stranger.write(bytes);
+    await closed.promise;
+    expect(holder.released).toEqual([]);
+    const other = await open(folder, 2, workerOf().worker);
+    expect(await other.takeOver(place, never)).toBe(true);
+  });
+
+  test('and names more draws than there can be is waited for no more than others', async () => {
+    const folder = await folderOf();
+    const draws = Array.from({ length: 200_001 }, (_, index) => String(index));
+    await open(folder, 1, workerOf([place], draws).worker);
+    const mine = await open(folder, 2, workerOf().worker, { answerMs: 10_000 });
+    expect(await mine.takeOver(place, never)).toBe(true);
+    expect(mine.awaited('199999')).not.toBeNull();
+    expect(mine.awaited('200000')).toBeNull();
+  });
+});
+
+test('lines arrive in pieces, and several at once', async () => {
+  const folder = await folderOf();
+  const holder = workerOf([place], ['ä'.repeat(100_000)]);
+  await open(folder, 1, holder.worker);
+  const mine = await open(folder, 2, workerOf().worker);
+  expect(await mine.takeOver(place, never)).toBe(true);
+  expect(mine.awaited('ä'.repeat(100_000))).not.toBeNull();
 });
 
 describe('a draw that a sibling is asking for', () => {

@@ -55,6 +55,7 @@ describe('the least that a command needs', () => {
     ['topics plan', ['topic spar.* Describe+DescribeConfigs']],
     ['topics check', ['topic spar.* Describe+DescribeConfigs']],
     ['topics describe', ['topic spar.* Describe+DescribeConfigs']],
+    ['doctor', ['topic spar.* Describe+DescribeConfigs']],
     [
       'ingest',
       [
@@ -76,6 +77,7 @@ describe('the least that a command needs', () => {
         'topic spar.search.expand Read+Write',
         'topic spar.search.evaluate Read+Write',
         'topic spar.refinements Read+Write',
+        'topic spar.outcomes Read',
         'transactional-id spar.append.* Write',
       ],
     ],
@@ -222,9 +224,17 @@ describe('a worker of any stage', () => {
 });
 
 test('whoever only looks may write nothing, and move no group', () => {
-  for (const command of ['status', 'tree', 'pair', 'tap', 'export', 'dead-letters list']) {
+  for (const command of [
+    'doctor',
+    'status',
+    'tree',
+    'pair',
+    'tap',
+    'export',
+    'dead-letters list',
+  ]) {
     const operations = aclsFor(command).flatMap((acl) => acl.operations);
-    expect(operations.filter((one) => !['Read', 'Describe'].includes(one))).toEqual([]);
+    expect(operations.filter((one) => !/^(Read|Describe.*)$/.test(one))).toEqual([]);
     expect(allows(aclsFor(command), 'group', 'spar.judge', 'Read')).toBe(false);
   }
 });

@@ -1,8 +1,14 @@
-import type { Producer } from 'kafkajs';
+import type { Producer, Transaction as Sender } from 'kafkajs';
 import type { Logger } from '../../logger.ts';
 import { messageOf, oneLine } from '../../text.ts';
 import type { Time } from '../../time.ts';
-import { PartitionLost, type Committed, type Transaction } from '../log.ts';
+import {
+  PartitionLost,
+  TooLarge,
+  type Committed,
+  type NewRecord,
+  type Transaction,
+} from '../log.ts';
 import type { KafkaClient } from './client.ts';
 import { explained, failureOf } from './failures.ts';
 import { sendBatches, type Stamps } from './send.ts';
@@ -75,10 +81,14 @@ export async function takeOwnership(options: OwnerOptions): Promise<Owner> {
     }
   }
 
-  async function publish({ outputs, position, metadata }: Transaction): Promise<void> {
+  async function publish(
+    { outputs, position, metadata }: Transaction,
+    oneByOne: boolean,
+  ): Promise<void> {
     if (!producer) throw new Error(`${place} has no producer`);
     const transaction = await producer.transaction();
-    await sendBatches(transaction, outputs, client, options.stamps);
+    if (oneByOne) await sendOneByOne(transaction, outputs);
+    else await sendBatches(transaction, outputs, client, options.stamps);
     // kafkajs hands the metadata on to the broker; its types do not know.
     const offsets = { partition, offset: String(position), metadata } as {
       partition: number;
@@ -97,6 +107,24 @@ export async function takeOwnership(options: OwnerOptions): Promise<Owner> {
       }
     }
     await transaction.commit();
+  }
+
+  /** Brokers measure batches, and do not say which record was too large. */
+  async function sendOneByOne(transaction: Sender, outputs: readonly NewRecord[]): Promise<void> {
+    const refused: NewRecord[] = [];
+    let cause: unknown = null;
+    for (const record of outputs) {
+      try {
+        await sendBatches(transaction, [record], client, options.stamps);
+      } catch (error) {
+        if (failureOf(error) !== 'too-large') throw error;
+        refused.push(record);
+        cause = error;
+      }
+    }
+    if (refused.length === 0) return;
+    const why = explained(cause, `publishing for ${place}`, client.settings.brokers);
+    throw new TooLarge(messageOf(why), refused, { cause });
   }
 
   stands = await initialise();
@@ -126,17 +154,21 @@ export async function takeOwnership(options: OwnerOptions): Promise<Owner> {
    * Nobody knows what became of a commit that failed: the producer is thrown away and another one made, which
    * settles it, and then the log tells. What stands there is what we wanted, or what stood there before; anything
    * else was written by another owner.
+   *
+   * What the brokers find too large was not published, but kafkajs no longer knows what it has sent of the rest. So the
+   * producer goes then, too, and all is sent again record by record: then each batch is as small as it can be.
    */
   async function commit(transaction: Transaction): Promise<void> {
     const { position, metadata } = transaction;
+    let oneByOne = false;
     for (let tries = 1; ; tries++) {
       try {
-        await publish(transaction);
+        await publish(transaction, oneByOne);
         stands = { partition, known: true, position, metadata };
         return;
       } catch (error) {
         const failure = failureOf(error);
-        if (failure === null || ['denied', 'missing', 'too-large'].includes(failure)) {
+        if (failure === null || ['denied', 'missing'].includes(failure)) {
           throw explained(error, `publishing for ${place}`, client.settings.brokers);
         }
         logger.info(
@@ -147,11 +179,17 @@ export async function takeOwnership(options: OwnerOptions): Promise<Owner> {
         producer = null;
         await abandoned?.disconnect().catch(() => undefined);
         const found = await settle(error);
-        if (same(found, { position, metadata })) {
+        const isRefused = failure === 'too-large';
+        if (!isRefused && same(found, { position, metadata })) {
           stands = found;
           return;
         }
         if (!same(found, stands)) throw lost(place, error);
+        if (error instanceof TooLarge) throw error;
+        if (isRefused && !oneByOne) {
+          oneByOne = true;
+          continue;
+        }
         await time.sleep(Math.min(delayMsMax, 20 * 2 ** Math.min(tries, 8)));
       }
     }

@@ -38,6 +38,8 @@ export function fakeCluster(timeouts: Partial<KafkaTimeouts> = {}) {
   const published: string[] = [];
   const offsets = new Map<number, Committed>();
   const mishaps: Mishap[] = [];
+  /** A batch of more letters is refused. */
+  let lettersMax = Infinity;
   let open = 0;
 
   function producer(id: string | null): Producer {
@@ -56,16 +58,18 @@ export function fakeCluster(timeouts: Partial<KafkaTimeouts> = {}) {
           events.push(`${id} is taken`);
         }
         check();
-        let records: string[] = [];
+        const records: string[] = [];
         let moved: Committed | null = null;
         return {
           abort: () => Promise.resolve(),
           sendBatch: async ({ topicMessages = [] }: ProducerBatch) => {
             await Promise.resolve();
             check();
-            records = topicMessages.flatMap(({ messages }) =>
+            const batch = topicMessages.flatMap(({ messages }) =>
               messages.map(({ value }) => String(value)),
             );
+            if (batch.join('').length > lettersMax) throw kafkaError('MESSAGE_TOO_LARGE');
+            records.push(...batch);
             return topicMessages.flatMap(({ topic }) => ({
               topicName: topic,
               partition: 0,
@@ -154,6 +158,8 @@ export function fakeCluster(timeouts: Partial<KafkaTimeouts> = {}) {
     events,
     published,
     mishaps,
+    /** Batches of more letters are refused from now on. */
+    takes: (letters: number) => (lettersMax = letters),
     /** Producers that are connected. */
     open: () => open,
     committed: (partition: number): Promise<Committed> => {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { silentLogger } from '../../../infra/logger.ts';
 import { takeOwnership } from '../../../infra/log/kafka/owner.ts';
 import { createStamps } from '../../../infra/log/kafka/send.ts';
-import { PartitionLost, type Transaction } from '../../../infra/log/log.ts';
+import { PartitionLost, TooLarge, type Transaction } from '../../../infra/log/log.ts';
 import { instantTime } from '../../support/time.ts';
 import { fakeCluster, kafkaError, type Mishap } from './fakes.ts';
 
@@ -123,4 +123,31 @@ test('what it may not do is said, and not tried again', async () => {
     /publishing for group on topic\/3.*credentials/s,
   );
   expect(cluster.events.filter((event) => event.endsWith('taken'))).toHaveLength(1);
+});
+
+test('a batch that is too large is sent record by record', async () => {
+  const { cluster, owner } = await ownerOf();
+  cluster.takes(4);
+  await owner.commit(moving(1, 'aaa', 'bbb', 'ccc'));
+  await owner.commit(moving(2, 'd'));
+  expect(cluster.published).toEqual(['aaa', 'bbb', 'ccc', 'd']);
+  // kafkajs does not know which of a request's batches were taken: the next one must not be held for a repeat.
+  expect(cluster.events.filter((event) => event.endsWith('taken'))).toHaveLength(2);
+});
+
+test('records that are too large by themselves are named, and the others may be committed without', async () => {
+  const { cluster, owner } = await ownerOf();
+  cluster.takes(4);
+  const transaction = moving(1, 'a', 'too large', 'b', 'too long');
+  const error: unknown = await owner.commit(transaction).catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(TooLarge);
+  expect(error).toMatchObject({
+    records: [transaction.outputs[1], transaction.outputs[3]],
+    message: expect.stringMatching(/publishing for group on topic\/3: larger than the topic takes/),
+  });
+  expect(cluster.published).toEqual([]);
+  await owner.commit(moving(1, 'a', 'b'));
+  expect(cluster.published).toEqual(['a', 'b']);
+  await owner.close();
+  expect(cluster.open()).toBe(0);
 });
