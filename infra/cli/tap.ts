@@ -90,7 +90,11 @@ async function tap(view: HomeView, topic: TopicInfo, flags: Flags): Promise<void
     let printed = 0;
     for await (const record of recordsOf(view, topic, flags, interrupt.signal)) {
       if (flags.key !== undefined && record.key !== flags.key) continue;
-      const value = await decodedOrBytes(view, topic, record.value, record);
+      const { unreadable } = record;
+      const value =
+        unreadable === undefined
+          ? await decodedOrBytes(view, topic, record.value, record)
+          : { unreadable };
       await print(columns ? csvRow(topic, record, value, columns) : jsonRow(topic, record, value));
       if (++printed === flags.limit) break;
     }

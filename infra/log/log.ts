@@ -70,6 +70,11 @@ export interface LogRecord extends NewRecord {
   readonly offset: number;
   /** When it was appended, milliseconds since 1970. */
   readonly timestamp: number;
+  /**
+   * Why nobody can read what a producer of others wrote at this offset, or up to it, in a sentence that says where; key,
+   * headers and value are missing then. Not there for all that can be read.
+   */
+  readonly unreadable?: string;
 }
 
 export interface ReadLimit {
