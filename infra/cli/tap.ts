@@ -163,12 +163,17 @@ function watcher(
 ): { wait(): Promise<boolean>; end(): void } {
   let pending = Promise.withResolvers<undefined>();
   const wake = () => pending.resolve(undefined);
-  const unwatch = follow ? log.watch(topic, wake) : () => undefined;
+  const failed = Promise.withResolvers<never>();
+  // Nobody waits for it while there is something to read.
+  failed.promise.catch(() => undefined);
+  const unwatch = follow
+    ? log.watch(topic, { appended: wake, failed: failed.reject })
+    : () => undefined;
   signal.addEventListener('abort', wake);
   return {
     /** False once the signal has come. */
     async wait() {
-      await pending.promise;
+      await Promise.race([pending.promise, failed.promise]);
       pending = Promise.withResolvers();
       return !signal.aborted;
     },

@@ -45,10 +45,17 @@ export interface Log {
   /** Every record of a key, oldest first; only for topics opened with `keyed`. */
   ofKey(topic: string, key: string, options?: OfKeyOptions): Promise<readonly LogRecord[]>;
 
-  /** Calls back (soon, not for each record) after something was appended to the topic; returns the way out. */
-  watch(topic: string, onAppend: () => void): () => void;
+  /** Tells of what is appended to the topic from now on, until it fails; returns the way out. */
+  watch(topic: string, watcher: Watcher): () => void;
 
   close(): Promise<void>;
+}
+
+export interface Watcher {
+  /** Something was appended: called soon, not for each record, and perhaps once at the beginning for nothing. */
+  appended(): void;
+  /** Nothing more will be told. A log that is away for a while is no failure. */
+  failed(error: Error): void;
 }
 
 export interface OfKeyOptions {

@@ -136,8 +136,8 @@ async function produce(
 }
 
 interface Codec {
-  compress(encoder: { readonly buffer: Buffer }): Promise<Buffer>;
-  decompress(packed: Buffer): Promise<Buffer>;
+  readonly compress: (encoder: { readonly buffer: Buffer }) => Promise<Buffer>;
+  readonly decompress: (packed: Buffer) => Promise<Buffer>;
 }
 
 /** Batches with this text in them are sent with these records instead, however many they say that they hold. */
