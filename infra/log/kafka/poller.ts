@@ -140,7 +140,8 @@ export function createPoller(client: KafkaClient, time: Time, logger: Logger): P
     one: Followed,
     { records, next }: { readonly records: readonly LogRecord[]; readonly next: number },
   ): void {
-    if (one.ended || next <= one.position) return;
+    // Paused meanwhile: it comes again.
+    if (!one.running || next <= one.position) return;
     one.position = next;
     try {
       one.follower.records(records, next);
