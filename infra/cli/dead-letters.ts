@@ -227,7 +227,7 @@ async function retry(id: string | null, flags: Flags, command: Command): Promise
         left === 1
           ? '1 dead letter stays: its record is'
           : `${left} dead letters stay: their records are`;
-      process.stderr.write(`${they} too large to be read.\n`);
+      process.stderr.write(`${they} too large to be read, or in no form that can be read.\n`);
     }
     if (count === 0) throw new RunError(`there is nothing to retry in ${placeOf(home)}`);
     const it = count === 1 ? 'it' : 'them';
@@ -244,11 +244,14 @@ async function retry(id: string | null, flags: Flags, command: Command): Promise
 
 /** A value that no dead letter holds stayed where it was; an empty one is not too large for anything. */
 const isCut = ({ cause, value }: DeadLetter): boolean =>
-  cause === 'too-large' && value.length === 0;
+  (cause === 'too-large' || cause === 'unreadable') && value.length === 0;
 
-const cutText = ({ id, topic, partition, offset }: DeadLetter): string =>
-  `${oneLine(id, 80)} cannot be tried again: its record is larger than any that is read, and is still at offset ` +
-  `${offset} of partition ${partition} of ${oneLine(topic, 80)}. Put it into the stream in a smaller form.`;
+const cutText = ({ id, topic, partition, offset, cause, error }: DeadLetter): string =>
+  cause === 'unreadable'
+    ? `${oneLine(id, 80)} cannot be tried again: ${oneLine(error, 400)}. Write it again with another producer, or in ` +
+      'smaller batches.'
+    : `${oneLine(id, 80)} cannot be tried again: its record is larger than any that is read, and is still at offset ` +
+      `${offset} of partition ${partition} of ${oneLine(topic, 80)}. Put it into the stream in a smaller form.`;
 
 const recordOf = (letter: DeadLetter, topic: string): NewRecord => ({
   topic,

@@ -156,15 +156,19 @@ async function again(view: HomeView, write: () => Promise<void>, everyMs: number
   process.on('SIGINT', onInterrupt).on('SIGTERM', onInterrupt);
   let ended = Promise.withResolvers<undefined>();
   // Whatever a file holds is followed by an outcome.
-  const leave = view.log.watch(nameOnLog(view.pipeline, topics.outcomes), () =>
-    ended.resolve(undefined),
-  );
+  const failed = Promise.withResolvers<never>();
+  // Nobody waits for it while files are written.
+  failed.promise.catch(() => undefined);
+  const leave = view.log.watch(nameOnLog(view.pipeline, topics.outcomes), {
+    appended: () => ended.resolve(undefined),
+    failed: failed.reject,
+  });
   try {
     while (!stop.signal.aborted) {
       ended = Promise.withResolvers();
       await write();
       await systemTime.sleep(everyMs, stop.signal);
-      await unlessAborted(ended.promise, stop.signal);
+      await unlessAborted(Promise.race([ended.promise, failed.promise]), stop.signal);
     }
   } catch (error) {
     if (!stop.signal.aborted) throw error;

@@ -90,7 +90,11 @@ async function tap(view: HomeView, topic: TopicInfo, flags: Flags): Promise<void
     let printed = 0;
     for await (const record of recordsOf(view, topic, flags, interrupt.signal)) {
       if (flags.key !== undefined && record.key !== flags.key) continue;
-      const value = await decodedOrBytes(view, topic, record.value, record);
+      const { unreadable } = record;
+      const value =
+        unreadable === undefined
+          ? await decodedOrBytes(view, topic, record.value, record)
+          : { unreadable };
       await print(columns ? csvRow(topic, record, value, columns) : jsonRow(topic, record, value));
       if (++printed === flags.limit) break;
     }
@@ -159,12 +163,17 @@ function watcher(
 ): { wait(): Promise<boolean>; end(): void } {
   let pending = Promise.withResolvers<undefined>();
   const wake = () => pending.resolve(undefined);
-  const unwatch = follow ? log.watch(topic, wake) : () => undefined;
+  const failed = Promise.withResolvers<never>();
+  // Nobody waits for it while there is something to read.
+  failed.promise.catch(() => undefined);
+  const unwatch = follow
+    ? log.watch(topic, { appended: wake, failed: failed.reject })
+    : () => undefined;
   signal.addEventListener('abort', wake);
   return {
     /** False once the signal has come. */
     async wait() {
-      await pending.promise;
+      await Promise.race([pending.promise, failed.promise]);
       pending = Promise.withResolvers();
       return !signal.aborted;
     },

@@ -9,6 +9,7 @@ import type {
   Subscriber,
   Subscription,
   Transaction,
+  Watcher,
 } from './log.ts';
 
 /** Topics of an embedded log: their names as on the log, and whether records are looked up by key. */
@@ -81,17 +82,17 @@ export function createEmbeddedLog(
     }
   }
 
-  function watch(topic: string, onAppend: () => void): () => void {
+  function watch(topic: string, watcher: Pick<Watcher, 'appended'>): () => void {
     const set = watchers.get(topic) ?? new Set();
     watchers.set(topic, set);
-    // The same function may watch twice, and each time has its own way out.
+    // The same one may watch twice, and each time has its own way out.
     let called = false;
     const soon = () => {
       if (called) return;
       called = true;
       queueMicrotask(() => {
         called = false;
-        if (set.has(soon)) onAppend();
+        if (set.has(soon)) watcher.appended();
       });
     };
     set.add(soon);
@@ -147,8 +148,10 @@ export function createEmbeddedLog(
       }
     }
 
-    const unwatch = watch(topic, () => {
-      for (const partition of all) void pump(partition);
+    const unwatch = watch(topic, {
+      appended: () => {
+        for (const partition of all) void pump(partition);
+      },
     });
 
     async function leave(): Promise<void> {

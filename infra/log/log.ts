@@ -45,10 +45,17 @@ export interface Log {
   /** Every record of a key, oldest first; only for topics opened with `keyed`. */
   ofKey(topic: string, key: string, options?: OfKeyOptions): Promise<readonly LogRecord[]>;
 
-  /** Calls back (soon, not for each record) after something was appended to the topic; returns the way out. */
-  watch(topic: string, onAppend: () => void): () => void;
+  /** Tells of what is appended to the topic from now on, until it fails; returns the way out. */
+  watch(topic: string, watcher: Watcher): () => void;
 
   close(): Promise<void>;
+}
+
+export interface Watcher {
+  /** Something was appended: called soon, not for each record, and perhaps once at the beginning for nothing. */
+  appended(): void;
+  /** Nothing more will be told. A log that is away for a while is no failure. */
+  failed(error: Error): void;
 }
 
 export interface OfKeyOptions {
@@ -70,6 +77,11 @@ export interface LogRecord extends NewRecord {
   readonly offset: number;
   /** When it was appended, milliseconds since 1970. */
   readonly timestamp: number;
+  /**
+   * Why nobody can read what a producer of others wrote at this offset, or up to it, in a sentence that says where; key,
+   * headers and value are missing then. Not there for all that can be read.
+   */
+  readonly unreadable?: string;
 }
 
 export interface ReadLimit {

@@ -12,7 +12,7 @@ import {
 } from '../sqlite.ts';
 import type { Time } from '../time.ts';
 import { createEmbeddedLog, type LogTopic, type PageLimits, type Store } from './embedded.ts';
-import type { Log, LogRecord, NewRecord } from './log.ts';
+import type { Log, LogRecord, NewRecord, Watcher } from './log.ts';
 
 /** The embedded log: one file, one writing process, any number of reading ones beside it. */
 export interface SqliteLog extends Log {
@@ -424,7 +424,7 @@ function pollingWatch(
 ): Pick<Log, 'watch' | 'close'> {
   const watching = new Set<{
     readonly topic: string;
-    readonly onAppend: () => void;
+    readonly watcher: Watcher;
     seen: number;
   }>();
   const sizeOf = (topic: string): number => {
@@ -443,11 +443,11 @@ function pollingWatch(
       const found = dataVersion(database);
       if (found === version) continue;
       version = found;
-      for (const watcher of [...watching]) {
-        const size = sizeOf(watcher.topic);
-        if (size === watcher.seen) continue;
-        watcher.seen = size;
-        watcher.onAppend();
+      for (const one of [...watching]) {
+        const size = sizeOf(one.topic);
+        if (size === one.seen) continue;
+        one.seen = size;
+        one.watcher.appended();
       }
     }
   }
@@ -458,17 +458,25 @@ function pollingWatch(
   }
 
   return {
-    watch(topic, onAppend) {
-      const watcher = { topic, onAppend, seen: sizeOf(topic) };
-      watching.add(watcher);
+    watch(topic, watcher) {
+      const one = { topic, watcher, seen: sizeOf(topic) };
+      watching.add(one);
       if (!polling) {
         const controller = new AbortController();
         polling = controller;
-        // It ends by being aborted, when nobody watches any more.
-        poll(controller).catch(() => undefined);
+        poll(controller).catch((error: unknown) => {
+          // When nobody watches any more it ends by being aborted.
+          if (controller.signal.aborted) return;
+          stop();
+          const failed = [...watching];
+          watching.clear();
+          for (const { watcher: theirs } of failed) {
+            theirs.failed(error instanceof Error ? error : new Error(String(error)));
+          }
+        });
       }
       return () => {
-        watching.delete(watcher);
+        watching.delete(one);
         if (watching.size === 0) stop();
       };
     },

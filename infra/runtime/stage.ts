@@ -326,6 +326,9 @@ class PartitionRun {
     for (let attempts = 1; ; attempts++) {
       const began = time.monotonic();
       try {
+        if (record.unreadable !== undefined) {
+          throw new PermanentError('unreadable', record.unreadable);
+        }
         input ??= await serde.decode(step.from.schema, record.value, record);
         const context = await contexts.of(this.#options, record, input, signal);
         // The topology's types tie the record to the processor; here both are opaque.

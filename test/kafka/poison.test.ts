@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { CompressionTypes, type Message } from 'kafkajs';
+import { zstdCompressSync } from 'node:zlib';
+import { CompressionCodecs, CompressionTypes, type Message } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { parseSchema } from '../../infra/codec/avro.ts';
 import type { ClusterHome } from '../../infra/home/cluster.ts';
@@ -10,6 +11,7 @@ import { partitionOf } from '../../topology/partition.ts';
 import type { Step, TopicInfo } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import { spar } from '../cli/support.ts';
+import { recordBytes } from '../log/kafka/batches.ts';
 import { instruction, outcome } from '../runtime/support.ts';
 import {
   lagsOf,
@@ -114,17 +116,49 @@ async function produce(
   topic: TopicInfo,
   messages: readonly (Message & { readonly partition: number })[],
   compression = CompressionTypes.None,
+  /** How often each of them is in its batch. */
+  times = 1,
 ): Promise<readonly string[]> {
   const producer = kafkaAt(inject('brokers')).producer();
   await producer.connect();
   const places: string[] = [];
   for (const message of messages) {
-    const request = { topic: pipeline.topic(topic), messages: [message], compression };
+    const request = {
+      topic: pipeline.topic(topic),
+      messages: Array<Message>(times).fill(message),
+      compression,
+    };
     const [answer] = await producer.send(request);
     places.push(`${topic.name}/${message.partition}/${answer!.baseOffset}`);
   }
   await producer.disconnect();
   return places;
+}
+
+interface Codec {
+  readonly compress: (encoder: { readonly buffer: Buffer }) => Promise<Buffer>;
+  readonly decompress: (packed: Buffer) => Promise<Buffer>;
+}
+
+/** Batches with this text in them are sent with these records instead, however many they say that they hold. */
+async function withZstd<Result>(
+  text: string,
+  packed: Buffer,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  // Its type does not say what a codec is.
+  const usual = CompressionCodecs[CompressionTypes.ZSTD] as () => Codec;
+  const { compress, decompress } = usual();
+  CompressionCodecs[CompressionTypes.ZSTD] = () => ({
+    compress: (encoder: Parameters<Codec['compress']>[0]) =>
+      encoder.buffer.includes(text) ? Promise.resolve(packed) : compress(encoder),
+    decompress,
+  });
+  try {
+    return await work();
+  } finally {
+    CompressionCodecs[CompressionTypes.ZSTD] = usual;
+  }
 }
 
 async function poison(
@@ -321,6 +355,47 @@ describe('what is no record', () => {
         'too large for a dead letter and stays where it was',
       ) as unknown,
     });
+  });
+
+  test('and unfolds to more than memory holds ends so, all of its batch in one, and after a restart, too', async () => {
+    const [first, second, last] = [0, 1, 2].map((offset) =>
+      recordBytes({ offset, value: Buffer.alloc(100 * mebibyte) }),
+    );
+    const bomb = zstdCompressSync(Buffer.concat([first!, second!, last!]));
+    const places = await withZstd('a bomb', bomb, () =>
+      produce(topics.instructions, [{ partition: 1, value: 'a bomb' }], CompressionTypes.ZSTD, 3),
+    );
+    const from = Number(places[0]!.split('/')[2]);
+    const place = `instructions/1/${from + 2}`;
+    const after = {
+      partition: 1,
+      key: 'after',
+      value: '{"id":"after","prompt":"Write about it."}',
+    };
+    await produce(topics.instructions, [after]);
+    const ended = async (id: string) =>
+      (await outcomesOf(home)).some(({ instruction_id }) => instruction_id === id);
+    await until(async () => expect(await ended('after')).toBe(true));
+    await worker.stop();
+    worker = await pipeline.worker();
+    await produce(topics.instructions, [
+      { ...after, key: 'later', value: '{"prompt":"Write on."}' },
+    ]);
+    await until(async () => expect(await ended('later')).toBe(true));
+    await until(async () => expect(await lagsOf(home)).toEqual(nothingLeft));
+    const error =
+      `what is at offsets ${from} to ${from + 2} of partition 1 of ${pipeline.topic(topics.instructions)} ` +
+      'cannot be read: a batch of more than 268435456 bytes, uncompressed';
+    const unreadable = (await letters()).filter(({ cause }) => cause === 'unreadable');
+    expect(unreadable).toEqual([
+      expect.objectContaining({ id: place, key: null, value: Buffer.alloc(0), error, attempts: 1 }),
+    ]);
+    expect(await spar('dead-letters', 'retry', place, ...pipeline.flags)).toMatchObject({
+      code: 1,
+      err: expect.stringContaining(`cannot be tried again: ${error}`) as unknown,
+    });
+    const tapped = await spar('tap', 'instructions', '--partition', '1', ...pipeline.flags);
+    expect(tapped.out).toContain(JSON.stringify({ unreadable: error }));
   });
 
   test('leaves the worker in good order', async () => {

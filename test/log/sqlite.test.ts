@@ -129,7 +129,7 @@ describe('the log on SQLite', () => {
       const reader = openReader();
       expect(await reader.read(topic, 0, 0, many)).toHaveLength(1);
       const woken = vi.fn();
-      reader.watch(topic, woken);
+      reader.watch(topic, { appended: woken, failed: vi.fn() });
       await sleep(30);
       expect(woken).not.toHaveBeenCalled();
       await writer.append([record('b')]);
@@ -309,7 +309,7 @@ describe('the log on SQLite', () => {
     };
     const log = open({ time });
     const reader = openSqliteLog({ file, time, readOnly: true, limits: { pollMs: 60_000 } });
-    reader.watch(topic, () => undefined);
+    reader.watch(topic, { appended: vi.fn(), failed: vi.fn() });
     const subscription = await log.subscribe('g', topic, silent);
     subscription.resume(0);
     void log.append([record('a')]);

@@ -1,7 +1,7 @@
 import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { promisify } from 'node:util';
-import { zstdCompress, zstdDecompress } from 'node:zlib';
+import { zstdCompress } from 'node:zlib';
 import kafkajs, {
   type Admin,
   type ConfigResourceTypes,
@@ -17,7 +17,7 @@ import kafkajs, {
 } from 'kafkajs';
 import type { Logger } from '../../logger.ts';
 import { messageOf, oneLine } from '../../text.ts';
-import { unlz4, unsnappy } from './compression.ts';
+import { decodeFetch } from './fetch.ts';
 import { isQuiet } from './quiet.ts';
 import type { KafkaSettings, SaslSettings, TlsSettings } from './settings.ts';
 
@@ -126,28 +126,14 @@ export interface FetchedPartition {
   readonly partition: number;
   readonly highWatermark: string;
   readonly lastStableOffset: string;
-  readonly abortedTransactions: readonly AbortedTransaction[] | null;
-  readonly messages: readonly FetchedMessage[];
+  readonly abortedTransactions: readonly AbortedTransaction[];
+  /** Batches, as they are at the broker; the last one may be cut off. */
+  readonly records: Buffer;
 }
 
 export interface AbortedTransaction {
   readonly producerId: string;
-  readonly firstOffset: string;
-}
-
-export interface FetchedMessage {
-  readonly offset: string;
-  readonly timestamp: string;
-  readonly key: Buffer | null;
-  readonly value: Buffer | null;
-  readonly headers: Readonly<Record<string, Buffer | readonly Buffer[] | undefined>>;
-  readonly isControlRecord: boolean;
-  readonly batchContext: {
-    readonly firstOffset: string;
-    readonly lastOffsetDelta: number;
-    readonly producerId: string;
-    readonly inTransaction: boolean;
-  };
+  readonly firstOffset: number;
 }
 
 const compressions = {
@@ -156,22 +142,12 @@ const compressions = {
   none: CompressionTypes.None,
 } as const;
 
-// kafkajs has a place for zstd and no codec; Node has one.
-const [compress, decompress] = [promisify(zstdCompress), promisify(zstdDecompress)];
+// kafkajs has a place for zstd and no codec; Node has one. What is read does not come here (`fetched.ts`).
+const compress = promisify(zstdCompress);
 CompressionCodecs[CompressionTypes.ZSTD] = () => ({
   compress: ({ buffer }: { readonly buffer: Buffer }) => compress(buffer),
-  decompress: (buffer: Buffer) => decompress(buffer),
+  decompress: () => Promise.reject(new Error('batches are not unpacked here')),
 });
-// Other clients compress with these, unless the topic's setting makes the broker change it; we only read them.
-for (const [type, read] of [
-  [CompressionTypes.Snappy, unsnappy],
-  [CompressionTypes.LZ4, unlz4],
-] as const) {
-  CompressionCodecs[type] = () => ({
-    compress: () => Promise.reject(new Error('nobody here compresses so')),
-    decompress: (buffer: Buffer) => Promise.resolve(buffer).then((bytes) => read(bytes)),
-  });
-}
 
 export function openClient(settings: KafkaSettings, logger: Logger): KafkaClient {
   const { timeouts } = settings;
@@ -328,12 +304,43 @@ function innerCluster(kafka: Kafka): Cluster {
     throw new Error(`this version of kafkajs has no ${createClusterName}; spar needs 2.2.4`);
   }
   // The interface above is what that version has, and the tests on a real broker hold it to it.
-  return (create as (options: object) => Cluster)({
+  const cluster = (create as (options: object) => Cluster)({
     metadataMaxAge: 300_000,
     allowAutoTopicCreation: false,
     // Of the questions for offsets only, which are about all that was written; each fetch says for itself.
     isolationLevel: 0,
   });
+  const find = cluster.findBroker.bind(cluster);
+  cluster.findBroker = async (which) => handingOn(await find(which));
+  return cluster;
+}
+
+/** What kafkajs sends requests with: one for each broker of a cluster. */
+interface Pool {
+  send(asked: Asked): Promise<unknown>;
+}
+
+interface Asked {
+  readonly request: { readonly apiKey: number; readonly apiVersion: number };
+  readonly response: { readonly decode: (bytes: Buffer) => unknown };
+}
+
+const fetchKey = 1;
+const handedOn = new WeakSet<Pool>();
+
+/** The answers to this broker's fetches are decoded by us; what kafkajs makes of errors in them stays. */
+function handingOn(broker: Broker): Broker {
+  const { connectionPool: pool } = broker as unknown as { readonly connectionPool: Pool };
+  if (handedOn.has(pool)) return broker;
+  handedOn.add(pool);
+  const send = pool.send.bind(pool);
+  pool.send = (asked) => {
+    const { request, response } = asked;
+    if (request.apiKey !== fetchKey) return send(asked);
+    const decode = (bytes: Buffer) => decodeFetch(bytes, request.apiVersion);
+    return send({ ...asked, response: { ...response, decode } });
+  };
+  return broker;
 }
 
 function tell(logger: Logger, { level, namespace, log }: LogEntry): void {

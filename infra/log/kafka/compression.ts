@@ -1,10 +1,59 @@
+import { promisify } from 'node:util';
+import { gunzip, zstdDecompress } from 'node:zlib';
+
 /**
- * Snappy and LZ4, which other clients compress with and Node has not: reading only. What is compressed comes from
- * outside, so every length is held against the bytes that are there, and what comes out against a bound.
+ * What producers compress with: reading only. gzip and zstd are Node's; snappy and LZ4, which Node has not, are here.
+ * What is compressed comes from outside, so every length is held against the bytes that are there, and what comes out
+ * against a bound.
  */
 
 /** As many bytes as a process holds in flight; a batch of more is a mistake, or an attack. */
 const outputBytesMax = 256 * 1024 * 1024;
+
+/**
+ * What was packed with one of the codecs that Kafka numbers.
+ *
+ * @throws Error if it was not, or is larger
+ */
+export async function unpacked(
+  codec: number,
+  input: Buffer,
+  bytesMax = outputBytesMax,
+): Promise<Buffer> {
+  switch (codec) {
+    case 0:
+      return input;
+    case 1:
+      return await bounded(ungzip, input, bytesMax);
+    case 2:
+      return unsnappy(input, bytesMax);
+    case 3:
+      return unlz4(input, bytesMax);
+    case 4:
+      return await bounded(unzstd, input, bytesMax);
+    default:
+      throw new Error(`it is packed with codec ${codec}, which this version does not know`);
+  }
+}
+
+const [ungzip, unzstd] = [promisify(gunzip), promisify(zstdDecompress)];
+
+/** Node's stop as soon as they have written more. */
+async function bounded(
+  unpack: typeof ungzip | typeof unzstd,
+  input: Buffer,
+  bytesMax: number,
+): Promise<Buffer> {
+  try {
+    return await unpack(input, { maxOutputLength: bytesMax });
+  } catch (error) {
+    if ((error as { readonly code?: unknown }).code !== 'ERR_BUFFER_TOO_LARGE') throw error;
+    throw new Error(tooLarge(bytesMax), { cause: error });
+  }
+}
+
+const tooLarge = (bytesMax: number): string =>
+  `a batch of more than ${bytesMax} bytes, uncompressed`;
 
 /**
  * One snappy block, or several in the frame that Java clients put around them.
@@ -184,7 +233,7 @@ class Output {
   #reserve(more: number): void {
     const needed = this.length + more;
     if (needed > this.#bytesMax) {
-      throw new Error(`a batch of more than ${this.#bytesMax} bytes, uncompressed`);
+      throw new Error(tooLarge(this.#bytesMax));
     }
     if (needed <= this.#buffer.length) return;
     const larger = Buffer.allocUnsafe(Math.min(this.#bytesMax, 2 * needed));

@@ -1,6 +1,5 @@
 import { mkdirSync } from 'node:fs';
 import type { Logger } from '../../logger.ts';
-import { Unavailable } from '../../errors.ts';
 import type { Time } from '../../time.ts';
 import type { LogTopic } from '../embedded.ts';
 import type { Committed, GroupMember, Log, LogRecord, NewRecord, Subscriber } from '../log.ts';
@@ -15,6 +14,7 @@ import { createStamps } from './send.ts';
 import type { KafkaSettings } from './settings.ts';
 import { subscribe, type Handover, type KafkaSubscription, type Place } from './subscription.ts';
 import { openKeyTable, type KeyTable } from './tables.ts';
+import { watchSize } from './watch.ts';
 
 export interface KafkaLogOptions {
   readonly settings: KafkaSettings;
@@ -43,8 +43,6 @@ const ofKeyMax = 100;
 /** With the waits about five seconds, beyond those of the client itself. */
 const coordinatorTriesMax = 20;
 const coordinatorDelayMs = 250;
-/** How often a watched topic is looked at. */
-const watchMs = 200;
 
 /**
  * @throws RunError if a topic is missing, or the topics have different numbers of partitions; Unavailable if no
@@ -197,6 +195,9 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
       }));
     });
 
+  const sizeOf = async (topic: string): Promise<number> =>
+    (await reader.ends(topic)).reduce((sum, { latest: end }) => sum + end, 0);
+
   const log: KafkaLog = {
     partitions,
     clusterId,
@@ -251,28 +252,10 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
     latest,
     ofKey,
 
-    watch(topic, onAppend) {
+    watch(topic, watcher) {
       const leaving = new AbortController();
       const signal = AbortSignal.any([leaving.signal, closing.signal]);
-      const sizeOf = async () =>
-        (await reader.ends(topic)).reduce((sum, { latest: end }) => sum + end, 0);
-      const poll = async () => {
-        let seen = await sizeOf();
-        for (;;) {
-          await time.sleep(watchMs, signal);
-          const size = await sizeOf().catch((error: unknown) => {
-            // Whoever watches waits for more; that the brokers are away for a while is no reason to stop.
-            if (error instanceof Unavailable) return seen;
-            throw error;
-          });
-          if (size === seen || signal.aborted) continue;
-          seen = size;
-          onAppend();
-        }
-      };
-      poll().catch((error: unknown) => {
-        if (!signal.aborted) logger.warn({ topic, message: String(error) }, 'watch.ended');
-      });
+      void watchSize(() => sizeOf(topic), watcher, time, signal);
       return () => leaving.abort(new Error('nobody watches'));
     },
 

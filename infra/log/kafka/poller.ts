@@ -40,6 +40,8 @@ interface Followed {
 
 /** Bytes of one fetch over all of its partitions. */
 const fetchBytesMax = 10 * 1024 * 1024;
+/** Bytes of records of one fetch after which the rest of it is dropped, and asked for again. */
+const unpackedBytesMax = 64 * 1024 * 1024;
 /** The longest wait between two tries while a broker is away. */
 const delayMsMax = 5000;
 
@@ -115,12 +117,21 @@ export function createPoller(client: KafkaClient, time: Time, logger: Logger): P
         })),
       })),
     });
+    let bytes = 0;
     for (const { topicName, partitions } of responses) {
       for (const partition of partitions) {
         const found = asked.find(
           ({ one }) => one.topic === topicName && one.partition === partition.partition,
         );
-        if (found) deliver(found.one, readFetched(topicName, partition, found.from));
+        // Unpacked, it may be any size: the others have their turn in the next round, in another order.
+        if (!found || bytes >= unpackedBytesMax) continue;
+        try {
+          const fetched = await readFetched(topicName, partition, found.from);
+          bytes += fetched.bytes;
+          deliver(found.one, fetched);
+        } catch (error) {
+          fail(found.one, error);
+        }
       }
     }
   }
@@ -129,7 +140,8 @@ export function createPoller(client: KafkaClient, time: Time, logger: Logger): P
     one: Followed,
     { records, next }: { readonly records: readonly LogRecord[]; readonly next: number },
   ): void {
-    if (one.ended || next <= one.position) return;
+    // Paused meanwhile: it comes again.
+    if (!one.running || next <= one.position) return;
     one.position = next;
     try {
       one.follower.records(records, next);

@@ -38,8 +38,6 @@ interface Ahead {
 
 /** Partitions whose records that were fetched and not asked for are kept for the next call. */
 const aheadMax = 16;
-/** Offsets of batches that compaction emptied, tried one by one before a reader gives up. */
-const emptyMax = 10_000;
 
 export function createReader(client: KafkaClient, time: Time): Reader {
   const { settings } = client;
@@ -74,20 +72,6 @@ export function createReader(client: KafkaClient, time: Time): Reader {
   }
 
   async function fetchFrom(
-    broker: Broker,
-    topic: string,
-    partition: number,
-    from: number,
-    maxBytes: number,
-  ): Promise<Fetched> {
-    for (let at = from; ; at++) {
-      const fetched = await fetchOne(broker, topic, partition, at, maxBytes);
-      // A batch that compaction has emptied comes as nothing at all, as the end does; the end has nothing behind it.
-      if (fetched.next > at || fetched.stable <= at || at - from >= emptyMax) return fetched;
-    }
-  }
-
-  async function fetchOne(
     broker: Broker,
     topic: string,
     partition: number,
