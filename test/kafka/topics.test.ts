@@ -86,7 +86,7 @@ async function registry(method: string, path: string, body?: object): Promise<un
   return response.json();
 }
 
-const fine = /^All 12 topics of \S+ and their schemas are as they should be\.\n$/;
+const fine = /^All 13 topics of \S+ and their schemas are as they should be\.\n$/;
 
 describe('on an empty cluster', () => {
   test('plan shows every topic and schema, and makes none', async () => {
@@ -95,8 +95,8 @@ describe('on an empty cluster', () => {
     expect(code).toBe(0);
     expect(out).toMatch(/^\+ \S+\.verdicts +6 partitions × 1, kept for ever, 8\.1 MiB$/m);
     expect(out).toMatch(/^\+ \S+\.verdicts-value +schema$/m);
-    expect(out.match(/^\+/gm)).toHaveLength(24);
-    expect(out).toMatch(/^12 topics, 12 schemas to make or change: spar topics apply --brokers /m);
+    expect(out.match(/^\+/gm)).toHaveLength(26);
+    expect(out).toMatch(/^13 topics, 13 schemas to make or change: spar topics apply --brokers /m);
     expect(await admin.listTopics()).not.toContain(on('verdicts'));
     expect(await registry('GET', `/subjects/${on('verdicts')}-value/versions`)).toMatchObject({
       error_code: 40_401,
@@ -107,7 +107,7 @@ describe('on an empty cluster', () => {
     const { admin, run, on } = await pipeline();
     const { code, out } = await run('apply', '--partitions', '3');
     expect(code).toBe(0);
-    expect(out).toMatch(/^12 topics, 12 schemas made or changed\.$/m);
+    expect(out).toMatch(/^13 topics, 13 schemas made or changed\.$/m);
     for (const topic of topics) {
       expect(await partitionsOf(admin, on(topic.name))).toBe(3);
       const subject = `${on(topic.name)}-value`;
@@ -150,7 +150,7 @@ describe('on an empty cluster', () => {
     }));
     await Promise.all(admins.map((admin) => admin.create(wanted)));
     for (const admin of admins) {
-      expect((await admin.find(wanted.map((topic) => topic.name))).topics.size).toBe(12);
+      expect((await admin.find(wanted.map((topic) => topic.name))).topics.size).toBe(13);
     }
     expect((await run('apply')).code).toBe(0);
   });
@@ -159,7 +159,7 @@ describe('on an empty cluster', () => {
     const { name, run } = await pipeline();
     const check = await run('check');
     expect(check.code).toBe(1);
-    expect(check.err).toMatch(/instructions, \S+\.responses and 10 more: missing\n/);
+    expect(check.err).toMatch(/instructions, \S+\.responses and 11 more: missing\n/);
     expect(check.err).toContain(`spar topics apply --brokers ${inject('brokers')} --registry `);
     expect(check.err).toContain(` --pipeline ${name} mends`);
     const describe = await run('describe');
@@ -345,7 +345,7 @@ test('describe shows what there is', async () => {
   const { topics: rows } = JSON.parse((await run('describe', '--json')).out) as {
     topics: readonly object[];
   };
-  expect(rows).toHaveLength(12);
+  expect(rows).toHaveLength(13);
   expect(rows[0]).toMatchObject({ name: on('instructions'), partitions: 2, records: 3 });
 });
 
@@ -362,7 +362,7 @@ test('machines get the same as JSON', async () => {
       expect.objectContaining({ level: 'change', kind: 'missing', subject: on('verdicts') }),
     ]) as unknown,
   });
-  expect(await json('apply')).toMatchObject({ remarks: [], done: { length: 24 } });
+  expect(await json('apply')).toMatchObject({ remarks: [], done: { length: 26 } });
   expect(await json('check')).toMatchObject({ code: 0, ok: true, differences: [] });
 });
 
@@ -497,11 +497,11 @@ describe('on a broker that lets nobody do anything without a right', () => {
     await allow(admin, 'looker', rightsOf('topics plan'));
     const plan = await as('looker', 'plan');
     expect(plan.code).toBe(0);
-    expect(plan.out.match(/^\+/gm)).toHaveLength(24);
+    expect(plan.out.match(/^\+/gm)).toHaveLength(26);
     const refused = await as('looker', 'apply');
     expect(refused.code).toBe(1);
     expect(refused.err).toMatch(
-      /making \S+ and 11 others: .*It takes Create on the topics \S+\.\*/,
+      /making \S+ and 12 others: .*It takes Create on the topics \S+\.\*/,
     );
 
     await allow(admin, 'maker', rightsOf('topics apply'));
