@@ -5,6 +5,7 @@ import type { Time } from '../../time.ts';
 import { PartitionLost, type Committed, type Transaction } from '../log.ts';
 import type { KafkaClient } from './client.ts';
 import { explained, failureOf } from './failures.ts';
+import type { Outages } from './outages.ts';
 import { sendBatches, type Stamps } from './send.ts';
 
 /**
@@ -27,6 +28,7 @@ export interface OwnerOptions {
   readonly time: Time;
   readonly stamps: Stamps;
   readonly logger: Logger;
+  readonly outages: Outages;
   /** Where the group stands; asked for only when nobody else can move it any more. */
   readonly committed: () => Promise<Committed>;
   /** Resolves when the group has confirmed that we are a member. */
@@ -41,8 +43,9 @@ const offsetsTriesMax = 200;
 
 /** @throws the signal's reason if the partition is taken away meanwhile. */
 export async function takeOwnership(options: OwnerOptions): Promise<Owner> {
-  const { client, group, topic, partition, time, logger, signal } = options;
+  const { client, group, topic, partition, time, logger, outages, signal } = options;
   const place = `${group} on ${topic}/${partition}`;
+  const waiting = `publishing for ${place}`;
   let producer: Producer | null = null;
   let stands: Committed;
 
@@ -69,6 +72,7 @@ export async function takeOwnership(options: OwnerOptions): Promise<Owner> {
         if (failure === null || failure === 'denied' || failure === 'missing') {
           throw explained(error, `taking ${place}`, client.settings.brokers);
         }
+        outages.began(waiting, error);
         logger.debug({ place, tries, message: oneLine(messageOf(error), 300) }, 'owner.retried');
         await time.sleep(Math.min(delayMsMax, 50 * 2 ** Math.min(tries, 8)), signal);
       }
@@ -99,7 +103,11 @@ export async function takeOwnership(options: OwnerOptions): Promise<Owner> {
     await transaction.commit();
   }
 
-  stands = await initialise();
+  try {
+    stands = await initialise();
+  } finally {
+    outages.ended(waiting);
+  }
   const initial = stands;
   let last: Promise<unknown> = Promise.resolve();
   return {
@@ -107,7 +115,7 @@ export async function takeOwnership(options: OwnerOptions): Promise<Owner> {
 
     /** One after the other: a producer has one transaction at a time. */
     commit(transaction) {
-      const committing = last.then(() => commit(transaction));
+      const committing = last.then(() => commit(transaction)).finally(() => outages.ended(waiting));
       last = committing.catch(() => undefined);
       return committing;
     },
@@ -143,6 +151,7 @@ export async function takeOwnership(options: OwnerOptions): Promise<Owner> {
           { place, tries, failure, message: oneLine(messageOf(error), 300) },
           'commit.retried',
         );
+        outages.began(waiting, error);
         const abandoned = producer;
         producer = null;
         await abandoned?.disconnect().catch(() => undefined);
