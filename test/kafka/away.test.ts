@@ -1,4 +1,5 @@
 import { expect, test, vi } from 'vitest';
+import type { Subscription } from '../../infra/log/log.ts';
 import { createTopics, freshPrefix, kafkaLogOf, settingsOf } from './logs.ts';
 import { ownBroker } from './support.ts';
 
@@ -21,9 +22,10 @@ test('brokers that do not answer are told of until they do, and everything goes 
   });
   const seen: number[] = [];
   const failed = vi.fn();
-  const subscription = await log.subscribe('group', topic, {
+  let subscription: Subscription | null = null;
+  subscription = await log.subscribe('group', topic, {
     // The group may have given the partition up meanwhile, and then gives it anew.
-    assigned: (partition) => queueMicrotask(() => subscription.resume(partition)),
+    assigned: (partition) => queueMicrotask(() => subscription?.resume(partition)),
     records: (_partition, records) => seen.push(...records.map(({ offset }) => offset)),
     revoked: () => Promise.resolve(),
     failed,

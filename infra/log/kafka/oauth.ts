@@ -36,7 +36,7 @@ export function oauthBearer(
         });
         const request = { encode: () => sized(`n,,\u0001auth=Bearer ${value}\u0001\u0001`) };
         // A broker that refuses says so in what it answers, and waits for a last word that nobody owes it.
-        const response = { decode: (bytes: Buffer) => bytes, parse: String };
+        const response = { decode: (bytes: Buffer) => bytes.subarray(sizeBytes), parse: String };
         try {
           const said = await saslAuthenticate({ request, response });
           if (said) throw refused(said, broker);
@@ -52,10 +52,12 @@ export function oauthBearer(
   };
 }
 
-/** With its length before it, as kafkajs hands it on. */
+const sizeBytes = 4;
+
+/** With its length before it, as kafkajs hands on what is sent and what is answered. */
 function sized(text: string): Buffer {
   const bytes = Buffer.from(text);
-  const length = Buffer.alloc(4);
+  const length = Buffer.alloc(sizeBytes);
   length.writeInt32BE(bytes.length);
   return Buffer.concat([length, bytes]);
 }

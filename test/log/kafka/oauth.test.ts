@@ -22,7 +22,9 @@ function brokerOf() {
     expect(bytes.readInt32BE(0)).toBe(bytes.length - 4);
     const isGood = bytes.subarray(4).toString() === 'n,,\u0001auth=Bearer good\u0001\u0001';
     const answer = isGood ? '' : '{"status":"invalid_token"}';
-    return response!.parse(await response!.decode(Buffer.from(answer)));
+    return response!.parse(
+      await response!.decode(Buffer.concat([Buffer.alloc(4, answer.length), Buffer.from(answer)])),
+    );
   };
   return {
     pass: (ms: number) => (nowMs += ms),
