@@ -18,7 +18,7 @@ import kafkajs, {
 } from 'kafkajs';
 import type { Logger } from '../../logger.ts';
 import { messageOf, oneLine } from '../../text.ts';
-import { decodeFetch } from './fetch.ts';
+import { decodeFetch, type FetchedPartition } from './fetch.ts';
 import { oauthBearer } from './oauth.ts';
 import { isQuiet } from './quiet.ts';
 import type { KafkaSettings, SaslSettings, TlsSettings } from './settings.ts';
@@ -122,20 +122,6 @@ export interface Broker {
       readonly partitions: readonly FetchedPartition[];
     }[];
   }>;
-}
-
-export interface FetchedPartition {
-  readonly partition: number;
-  readonly highWatermark: string;
-  readonly lastStableOffset: string;
-  readonly abortedTransactions: readonly AbortedTransaction[];
-  /** Batches, as they are at the broker; the last one may be cut off. */
-  readonly records: Buffer;
-}
-
-export interface AbortedTransaction {
-  readonly producerId: string;
-  readonly firstOffset: number;
 }
 
 const compressions = {
