@@ -8,13 +8,14 @@ export interface LoggerSettings {
   readonly level: string;
   /** A file that is appended to; null for standard error. */
   readonly file: string | null;
-  /** Values that must never be written, wherever they turn up. */
-  readonly secrets: readonly string[];
+  /** Values that must never be written, wherever they turn up; more may come in time. */
+  readonly secrets: () => readonly string[];
 }
 
 export function createLogger({ level, file, secrets }: LoggerSettings): Logger {
   // A line is JSON, where a quote or a backslash of a key looks different.
-  const spellings = secrets.flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)]);
+  const spellings = () =>
+    secrets().flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)]);
   const sink = pino.destination(
     file === null ? { dest: 2, sync: true } : { dest: file, mkdir: true, sync: true },
   );
@@ -30,7 +31,7 @@ export function createLogger({ level, file, secrets }: LoggerSettings): Logger {
       },
       hooks: {
         // A key may come back inside an error message of a server, where no path finds it.
-        streamWrite: (line) => withoutSecrets(line, spellings),
+        streamWrite: (line) => withoutSecrets(line, spellings()),
       },
     },
     sink,

@@ -47,7 +47,12 @@ async function copyHome(flags: Flags, command: Command): Promise<void> {
   if (!cluster) throw new UsageError('copy goes to a cluster: give --brokers and --registry');
   // Only a look: opening for writing would make a home where there is none.
   await (await viewHome({ folder, pipeline, time: systemTime })).close();
-  await checkTopics(flags, config, cluster, workLogger(folder, config, cluster.secrets));
+  await checkTopics(
+    flags,
+    config,
+    cluster,
+    workLogger(folder, config, () => cluster.secrets),
+  );
   const stop = new AbortController();
   const say = (text: string) => process.stderr.write(`${text}\n`);
   const interrupts = onInterrupt(stop, (text) => say(pc.yellow(text)));

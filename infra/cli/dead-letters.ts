@@ -191,7 +191,7 @@ async function retry(id: string | null, flags: Flags, command: Command): Promise
   });
   const config = configOf(flags, command);
   const cluster = resolveCluster(config, process.env);
-  const logger = workLogger(flags.home, config, cluster?.secrets ?? []);
+  const logger = workLogger(flags.home, config, () => cluster?.secrets ?? []);
   const { home, close } = await openPipeline(flags, config, cluster, logger);
   try {
     const retried = await retriedIn(home);

@@ -72,7 +72,7 @@ async function ingest(file: string, flags: Flags, config: Config): Promise<void>
   const { signal } = stop;
   const follow = flags.follow ? { time: systemTime, signal, pollMs: 200 } : null;
   const source = await openSource(file, process.stdin, follow);
-  const logger = workLogger(flags.home, config, cluster.secrets);
+  const logger = workLogger(flags.home, config, () => cluster.secrets);
   const pipeline = await openPipeline(flags, config, cluster, logger);
   const { home } = pipeline;
   const notices = boundedNotices((text) => process.stderr.write(`${pc.yellow(text)}\n`));

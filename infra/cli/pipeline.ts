@@ -58,7 +58,7 @@ async function viewCluster(
       registry,
       time: systemTime,
       // Whoever only looks has no log of its own; what matters is an error.
-      logger: createLogger({ level: 'error', file: null, secrets: cluster.secrets }),
+      logger: createLogger({ level: 'error', file: null, secrets: () => cluster.secrets }),
     });
     return closing(view, registry);
   } catch (error) {
@@ -176,5 +176,8 @@ export async function checkSchemas(config: Config, cluster: ClusterSettings): Pr
 }
 
 /** The log of a process that works in a home; those of one home write to the same file. */
-export const workLogger = (folder: string, config: Config, secrets: readonly string[]): Logger =>
-  createLogger({ level: config.log_level, file: join(folder, 'spar.log'), secrets });
+export const workLogger = (
+  folder: string,
+  config: Config,
+  secrets: () => readonly string[],
+): Logger => createLogger({ level: config.log_level, file: join(folder, 'spar.log'), secrets });

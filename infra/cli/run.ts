@@ -148,7 +148,7 @@ async function runFile(
   await checkGateFiles(config.export.gates);
   const source = await openSource(file);
   const cluster = resolveCluster(config, process.env);
-  const logger = workLogger(flags.home, config, [...secrets, ...(cluster?.secrets ?? [])]);
+  const logger = workLogger(flags.home, config, () => [...secrets, ...(cluster?.secrets ?? [])]);
   const pipeline = await openPipeline(flags, config, cluster, logger);
   const { home } = pipeline;
   const view = progressView();

@@ -218,7 +218,7 @@ async function withTopics(
 async function open(cluster: ClusterSettings) {
   const { openTopicAdmin } = await import('../log/kafka/topics.ts');
   const { openConfluentRegistry } = await import('../codec/confluent-registry.ts');
-  const logger = createLogger({ level: 'error', file: null, secrets: cluster.secrets });
+  const logger = createLogger({ level: 'error', file: null, secrets: () => cluster.secrets });
   const registry = await openConfluentRegistry(cluster.registry);
   return { registry, admin: openTopicAdmin({ settings: cluster.kafka, time: systemTime, logger }) };
 }

@@ -95,7 +95,7 @@ async function runWorker(flags: Flags, config: Config): Promise<void> {
   }
   const endpoints = endpointsOf(config, flags.stages ?? null);
   const keys = Object.values(endpoints).flatMap(({ apiKey }) => apiKey ?? []);
-  const logger = workLogger(flags.home, config, [...cluster.secrets, ...keys]);
+  const logger = workLogger(flags.home, config, () => [...cluster.secrets, ...keys]);
   const say = (text: string) => process.stderr.write(`${text}\n`);
   const notice = (text: string) => say(pc.yellow(oneLine(text, 1000)));
   const pipeline = await openPipeline(flags, config, cluster, logger);
@@ -161,6 +161,7 @@ function endpointsOf(config: Config, stages: readonly string[] | null): Endpoint
 function notReady(progress: WorkerProgress | null): readonly string[] {
   if (!progress || progress.stages.some(({ joined }) => !joined)) return ['joining the groups'];
   return [
+    ...(progress.away === null ? [] : [oneLine(progress.away, 400)]),
     ...(progress.down === null ? [] : [`a model server is down: ${oneLine(progress.down, 200)}`]),
     ...[...progress.held].map(
       ([iteration, records]) =>
@@ -169,7 +170,16 @@ function notReady(progress: WorkerProgress | null): readonly string[] {
   ];
 }
 
-function line({ seconds, stages, inFlight, limit, counters, down, held }: WorkerProgress): string {
+function line({
+  seconds,
+  stages,
+  inFlight,
+  limit,
+  counters,
+  down,
+  away,
+  held,
+}: WorkerProgress): string {
   const waiting = [...held.values()].reduce((sum, records) => sum + records, 0);
   return [
     clock(seconds),
@@ -181,7 +191,9 @@ function line({ seconds, stages, inFlight, limit, counters, down, held }: Worker
     `${short(sum(counters, 'calls.'))} calls`,
     `${short(sum(counters, 'tokens.'))} tokens`,
     ...(waiting > 0 ? [pc.yellow(`${waiting} wait for other models`)] : []),
-    ...(down === null ? [] : [pc.yellow(`waiting: ${oneLine(down, 200)}`)]),
+    ...[away, down]
+      .filter((why) => why !== null)
+      .map((why) => pc.yellow(`waiting: ${oneLine(why, 400)}`)),
   ].join(' · ');
 }
 

@@ -11,9 +11,12 @@ import type { Config } from './schema.ts';
 export interface ClusterSettings {
   readonly kafka: KafkaSettings;
   readonly registry: ConfluentRegistryOptions;
-  /** Values that must never be written anywhere. */
+  /** Values that must never be written anywhere; each token that is read joins them. */
   readonly secrets: readonly string[];
 }
+
+/** Secrets that are remembered: those of the start, and the last tokens. */
+const secretsMax = 200;
 
 /** What a config says of the topics of its pipeline. */
 export const topicsAsked = ({ pipeline, kafka }: Config): TopicsAsked => ({
@@ -41,7 +44,9 @@ export function resolveCluster(
   }
   const secrets: string[] = [];
   const secret = (value: string | null): string | null => {
-    if (value !== null) secrets.push(value);
+    if (value !== null && !secrets.includes(value)) secrets.push(value);
+    // A worker that lives for months reads many tokens; those that ended long ago open nothing.
+    if (secrets.length > secretsMax) secrets.splice(secretsMax / 2, 1);
     return value;
   };
   return {
@@ -140,7 +145,12 @@ function saslOf(
     const token =
       file === undefined
         ? () => Promise.resolve(first)
-        : async () => (await readFile(file, 'utf8')).trim();
+        : async () => {
+            const read = (await readFile(file, 'utf8')).trim();
+            // Whoever writes it may be at it.
+            if (read === '') throw new Error(`the token_file ${file} is empty`);
+            return secret(read) ?? read;
+          };
     return { mechanism, token };
   }
   const password = secret(

@@ -283,7 +283,9 @@ export const configSchema = z.strictObject({
         ),
       down_ms: milliseconds(1)
         .default(30 * 60_000)
-        .describe('How long a run waits for an endpoint that is down before it gives up.'),
+        .describe(
+          'How long a run waits for an endpoint that is down, or for brokers, before it gives up.',
+        ),
     })
     .prefault({}),
   kafka: kafkaSection,

@@ -216,6 +216,7 @@ export function createEmbeddedLog(
     ofKey: (topic, key, options = {}) =>
       later(() => store.ofKey(topic, key, options.partition ?? null, options.limit ?? ofKeyMax)),
     watch,
+    away: () => null,
     async close() {
       const ended = await Promise.allSettled([...open].map((subscription) => subscription.close()));
       watchers.clear();

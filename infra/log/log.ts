@@ -48,7 +48,19 @@ export interface Log {
   /** Tells of what is appended to the topic from now on, until it fails; returns the way out. */
   watch(topic: string, watcher: Watcher): () => void;
 
+  /**
+   * What the log's groups wait for, as nobody who works for them is told: they try on until it is back. Null if all is
+   * well, as it always is in a log of this process.
+   */
+  away(): Away | null;
+
   close(): Promise<void>;
+}
+
+export interface Away {
+  /** By `Time.monotonic`. */
+  readonly sinceMs: number;
+  readonly error: string;
 }
 
 export interface Watcher {

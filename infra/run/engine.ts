@@ -47,7 +47,9 @@ export interface Engine {
   readonly failure: Promise<never>;
   /** Why an endpoint is down; null while all answer. */
   readonly down: string | null;
-  /** Fails if an endpoint has been down for too long; to be called now and then. */
+  /** Why the log's groups wait for it; null if they do not. */
+  readonly away: string | null;
+  /** Fails if an endpoint has been down, or the log away, for too long; to be called now and then. */
   watch(): void;
   /** Ends: in good order, calls that are under way have a moment to be answered. */
   stop(inGoodOrder: boolean): Promise<void>;
@@ -130,7 +132,20 @@ export function createEngine(options: EngineOptions): Engine {
     get down() {
       return downOf()?.error ?? null;
     },
+    get away() {
+      return log.away()?.error ?? null;
+    },
     watch() {
+      const away = log.away();
+      const awayMs = away ? time.monotonic() - away.sinceMs : 0;
+      if (awayMs > config.limits.down_ms) {
+        fatal.reject(
+          new RunError(
+            `for ${Math.round(awayMs / 60_000)} minutes ${sentence(away?.error ?? '')} ` +
+              'Nothing is lost: the same command goes on.',
+          ),
+        );
+      }
       for (const { policy, endpoint } of lanes.all) {
         const downMs = policy.down ? time.monotonic() - policy.down.sinceMs : 0;
         if (downMs <= config.limits.down_ms) continue;

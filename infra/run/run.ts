@@ -58,7 +58,7 @@ export interface RunProgress {
   readonly limit: number;
   /** What this process has counted; see the ledger for the names. */
   readonly counters: Readonly<Record<string, number>>;
-  /** Why an endpoint is down; null while all answer. */
+  /** Why an endpoint is down, or the log away; null while all answer. */
   readonly down: string | null;
 }
 
@@ -106,7 +106,7 @@ export async function run(options: RunOptions): Promise<Summary> {
       inFlight: lanes.all.reduce((sum, { queue }) => sum + queue.held, 0),
       limit: lanes.all.reduce((sum, { queue }) => sum + queue.limit, 0),
       counters: ledger.thisRun,
-      down: engine.down,
+      down: engine.down ?? engine.away,
     });
   };
   const reporting = async () => {

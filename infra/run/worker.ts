@@ -45,6 +45,8 @@ export interface WorkerProgress {
   readonly limit: number;
   readonly counters: Readonly<Record<string, number>>;
   readonly down: string | null;
+  /** Why it waits for the log; null if it does not. */
+  readonly away: string | null;
   /** Records by iteration that wait for other models. */
   readonly held: ReadonlyMap<string, number>;
 }
@@ -95,6 +97,7 @@ export async function work(options: WorkerOptions): Promise<void> {
         limit: lanes.all.reduce((sum, { queue }) => sum + queue.limit, 0),
         counters: ledger.thisRun,
         down: engine.down,
+        away: engine.away,
         held: runtime.held,
       });
       engine.watch();

@@ -71,6 +71,11 @@ describe('who we are', () => {
     expect(await kafka.sasl.token()).toBe('first');
     writeFileSync(path, 'second\n');
     expect(await kafka.sasl.token()).toBe('second');
+    expect(await kafka.sasl.token()).toBe('second');
+    // Each must stay out of the log.
+    expect(secrets).toEqual(['first', 'second']);
+    writeFileSync(path, '\n');
+    await expect(kafka.sasl.token()).rejects.toThrow(/is empty$/);
   });
 
   test.each([

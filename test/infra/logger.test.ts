@@ -6,14 +6,14 @@ import { createLogger, type Logger } from '../../infra/logger.ts';
 
 /** What was written, one line each. */
 function logged(
-  settings: { readonly level?: string; readonly secrets?: readonly string[] },
+  settings: { readonly level?: string; readonly secrets?: () => readonly string[] },
   write: (logger: Logger) => void,
 ): readonly Readonly<Record<string, unknown>>[] {
   const folder = mkdtempSync(join(tmpdir(), 'spar-logger-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   // The folder is made where it is missing.
   const file = join(folder, 'logs', 'spar.log');
-  write(createLogger({ level: 'info', secrets: [], ...settings, file }));
+  write(createLogger({ level: 'info', secrets: () => [], ...settings, file }));
   return readFileSync(file, 'utf8')
     .split('\n')
     .filter((line) => line !== '')
@@ -34,10 +34,19 @@ describe('a secret is never written', () => {
     ],
     ['as a name', (logger) => logger.info({ [secret]: 1 }, 'model.refused')],
   ])('%s', (_name, write) => {
-    const lines = logged({ secrets: [secret] }, write);
+    const lines = logged({ secrets: () => [secret] }, write);
     expect(lines).toHaveLength(1);
     expect(JSON.stringify(lines)).toContain('[redacted]');
     expect(JSON.stringify(lines)).not.toContain('0123456789');
+  });
+
+  test('nor is one that became known later, such as a token that was renewed', () => {
+    const secrets: string[] = [];
+    const lines = logged({ secrets: () => secrets }, (logger) => {
+      secrets.push('renewed-token');
+      logger.info({ answer: 'you sent renewed-token' }, 'broker.refused');
+    });
+    expect(lines).toMatchObject([{ answer: 'you sent [redacted]' }]);
   });
 
   test.each(['apiKey', 'api_key', 'authorization'])('under the name %s, known or not', (name) => {

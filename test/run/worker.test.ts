@@ -1,9 +1,9 @@
-import { expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { settingsOf } from '../../infra/config/settings.ts';
 import { Unavailable } from '../../infra/errors.ts';
 import { silentLogger } from '../../infra/logger.ts';
 import { isOpen } from '../../infra/run/iteration.ts';
-import { work } from '../../infra/run/worker.ts';
+import { work, type WorkerProgress } from '../../infra/run/worker.ts';
 import { systemTime } from '../../infra/time.ts';
 import { memoryHome } from '../support/home.ts';
 import { instantModel } from '../support/model.ts';
@@ -11,6 +11,7 @@ import { configOf, endpointOf } from './support.ts';
 
 /** A worker in this process, on a log of its own. */
 async function workerWith(change: object = {}) {
+  const said: WorkerProgress[] = [];
   const home = await memoryHome();
   const config = configOf({ retries: { max_delay_ms: 8 }, ...change });
   const endpoint = endpointOf();
@@ -27,12 +28,12 @@ async function workerWith(change: object = {}) {
       stages: null,
       time: systemTime,
       logger: silentLogger,
-      progress: () => undefined,
+      progress: (progress) => said.push(progress),
       progressMs: 5,
       notice: () => undefined,
       stop: stop.signal,
     });
-  return { home, settings, stop, start };
+  return { home, settings, stop, start, said };
 }
 
 const away = new Unavailable('the brokers do not answer');
@@ -59,4 +60,31 @@ test('and may be stopped meanwhile', async () => {
   await expect.poll(() => append.mock.calls.length).toBeGreaterThan(1);
   stop.abort();
   await working;
+});
+
+describe('what goes away while it works', () => {
+  const error = 'the brokers a:1 do not answer (following topics: closed)';
+
+  test('is what it says, and no longer once it is back', async () => {
+    const { home, stop, start, said } = await workerWith();
+    const working = start();
+    const spy = vi
+      .spyOn(home.log, 'away')
+      .mockReturnValue({ sinceMs: systemTime.monotonic(), error });
+    await expect.poll(() => said.at(-1)?.away).toBe(error);
+    spy.mockReturnValue(null);
+    await expect.poll(() => said.at(-1)?.away).toBeNull();
+    stop.abort();
+    await working;
+  });
+
+  test('ends it in a sentence after as long as settings say', async () => {
+    const { home, start } = await workerWith({ limits: { down_ms: 20 } });
+    const sinceMs = systemTime.monotonic();
+    vi.spyOn(home.log, 'away').mockReturnValue({ sinceMs, error });
+    await expect(start()).rejects.toThrow(
+      `for 0 minutes ${error}. Nothing is lost: the same command goes on.`,
+    );
+    expect(systemTime.monotonic() - sinceMs).toBeGreaterThan(20);
+  });
 });

@@ -12,12 +12,14 @@ import kafkajs, {
   type ISocketFactoryArgs,
   type Kafka,
   type LogEntry,
+  type Mechanism,
   type Producer,
   type SASLOptions,
 } from 'kafkajs';
 import type { Logger } from '../../logger.ts';
 import { messageOf, oneLine } from '../../text.ts';
-import { decodeFetch } from './fetch.ts';
+import { decodeFetch, type FetchedPartition } from './fetch.ts';
+import { oauthBearer } from './oauth.ts';
 import { isQuiet } from './quiet.ts';
 import type { KafkaSettings, SaslSettings, TlsSettings } from './settings.ts';
 
@@ -120,20 +122,6 @@ export interface Broker {
       readonly partitions: readonly FetchedPartition[];
     }[];
   }>;
-}
-
-export interface FetchedPartition {
-  readonly partition: number;
-  readonly highWatermark: string;
-  readonly lastStableOffset: string;
-  readonly abortedTransactions: readonly AbortedTransaction[];
-  /** Batches, as they are at the broker; the last one may be cut off. */
-  readonly records: Buffer;
-}
-
-export interface AbortedTransaction {
-  readonly producerId: string;
-  readonly firstOffset: number;
 }
 
 const compressions = {
@@ -242,13 +230,11 @@ const tlsOf = ({ ca, cert, key }: TlsSettings) => ({
   ...(key !== null && { key }),
 });
 
-const saslOf = (sasl: SaslSettings): SASLOptions =>
-  sasl.mechanism === 'oauthbearer'
-    ? {
-        mechanism: 'oauthbearer',
-        oauthBearerProvider: async () => ({ value: await sasl.token() }),
-      }
-    : sasl;
+function saslOf(sasl: SaslSettings): SASLOptions | Mechanism {
+  if (sasl.mechanism === 'oauthbearer') return oauthBearer(sasl.token);
+  const options: SASLOptions = sasl;
+  return options;
+}
 
 /** Named in kafkajs 2.2.4, which is the version that package.json pins. */
 const createClusterName = 'private:Kafka:createCluster';

@@ -1,4 +1,16 @@
-import type { FetchedPartition } from './client.ts';
+export interface FetchedPartition {
+  readonly partition: number;
+  readonly highWatermark: string;
+  readonly lastStableOffset: string;
+  readonly abortedTransactions: readonly AbortedTransaction[];
+  /** Batches, as they are at the broker; the last one may be cut off. */
+  readonly records: Buffer;
+}
+
+interface AbortedTransaction {
+  readonly producerId: string;
+  readonly firstOffset: number;
+}
 
 /** In the order of the answer: what comes with which version of it. */
 const versions = {
@@ -10,7 +22,7 @@ const versions = {
   most: 11,
 };
 
-export interface FetchAnswer {
+interface FetchAnswer {
   /** How long the broker wants us to be silent. */
   readonly clientSideThrottleTime: number;
   readonly responses: readonly {

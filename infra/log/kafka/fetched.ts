@@ -1,7 +1,7 @@
 import { oneLine } from '../../text.ts';
 import type { LogRecord } from '../log.ts';
 import { batchesIn, recordsIn, type Batch, type BatchRecord } from './batches.ts';
-import type { FetchedPartition } from './client.ts';
+import type { FetchedPartition } from './fetch.ts';
 
 /** What one fetch brought of one partition. */
 export interface Fetched {

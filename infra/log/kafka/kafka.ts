@@ -7,6 +7,7 @@ import { createAppender } from './appender.ts';
 import { openClient } from './client.ts';
 import { explained, failureOf } from './failures.ts';
 import { assignedIn } from './membership.ts';
+import { createOutages } from './outages.ts';
 import { createPoller } from './poller.ts';
 import { quietTimers } from './quiet.ts';
 import { createReader } from './reader.ts';
@@ -66,7 +67,8 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
   }
   if (tablesFolder !== null) mkdirSync(tablesFolder, { recursive: true });
   const all = Array.from({ length: partitions }, (_, partition) => partition);
-  const poller = createPoller(client, time, logger);
+  const outages = createOutages(settings.brokers, time);
+  const poller = createPoller(client, time, logger, outages);
   const stamps = createStamps(time);
   const appender = createAppender(client, pipeline, time, stamps, logger);
   const admin = client.admin();
@@ -222,6 +224,7 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
         time,
         stamps,
         logger,
+        outages,
         checked,
         committed: async (partition) => {
           const found = (await committed(group, topic)).find((one) => one.partition === partition);
@@ -258,6 +261,8 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> 
       void watchSize(() => sizeOf(topic), watcher, time, signal);
       return () => leaving.abort(new Error('nobody watches'));
     },
+
+    away: () => outages.away(),
 
     async close() {
       closing.abort(new Error('the log is closed'));

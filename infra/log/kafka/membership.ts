@@ -6,6 +6,7 @@ import type { Time } from '../../time.ts';
 import { assign } from './assignor.ts';
 import type { KafkaClient } from './client.ts';
 import { explained, failureOf } from './failures.ts';
+import type { Outages } from './outages.ts';
 
 /** A place in a consumer group: it says which partitions are ours, and nothing else. */
 export interface Membership {
@@ -23,6 +24,7 @@ export interface MembershipOptions {
   readonly topic: string;
   readonly time: Time;
   readonly logger: Logger;
+  readonly outages: Outages;
   /** The partitions that we hold, for the next rebalance to leave where they are. */
   readonly held: () => readonly number[];
   /** The partitions that are ours from now on. */
@@ -58,7 +60,8 @@ const delayMsMax = 30_000;
  *   another member to the group, which would wait a session long for the old one if nobody took that out.
  */
 export async function joinGroup(options: MembershipOptions): Promise<Membership> {
-  const { client, group, topic, time, logger } = options;
+  const { client, group, topic, time, logger, outages } = options;
+  const waitingFor = `staying in the group ${group}`;
   const leaving = new AbortController();
   const joined = Promise.withResolvers<undefined>();
   let consumer: Consumer | null = null;
@@ -76,6 +79,7 @@ export async function joinGroup(options: MembershipOptions): Promise<Membership>
     // We were a member when the request was sent, which was after the answer before.
     keptUntilMs = answeredMs + sessionMs;
     answeredMs = time.monotonic();
+    outages.ended(waitingFor);
     const all = waiting;
     waiting = [];
     for (const one of all) {
@@ -110,6 +114,7 @@ export async function joinGroup(options: MembershipOptions): Promise<Membership>
       memberId = payload.memberId;
       known = memberId;
       restarts = 0;
+      outages.ended(waitingFor);
       answeredMs = time.monotonic();
       keptUntilMs = answeredMs + sessionMs;
       logger.debug({ group, partitions, anew }, 'group.joined');
@@ -139,6 +144,7 @@ export async function joinGroup(options: MembershipOptions): Promise<Membership>
       fail(error);
       return;
     }
+    outages.began(waitingFor, error);
     const delayMs = Math.min(delayMsMax, 250 * 2 ** Math.min(restarts++, 10));
     logger.warn({ group, delayMs, message: oneLine(messageOf(error), 300) }, 'member.restarted');
     const old = consumer;
@@ -171,6 +177,7 @@ export async function joinGroup(options: MembershipOptions): Promise<Membership>
       // Said once: what is answered from now on begins it anew.
       keptUntilMs = Infinity;
       answeredMs = time.monotonic();
+      outages.began(waitingFor, `no heartbeat for ${sessionMs} ms`);
       logger.info({ group }, 'member.lapsed');
       options.lapsed();
     }
@@ -178,6 +185,7 @@ export async function joinGroup(options: MembershipOptions): Promise<Membership>
 
   async function leave(): Promise<void> {
     leaving.abort(new Error('the group is left'));
+    outages.ended(waitingFor);
     await consumer?.disconnect().catch((error: unknown) => {
       logger.debug({ group, message: oneLine(messageOf(error), 300) }, 'leave.failed');
     });

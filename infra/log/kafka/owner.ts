@@ -11,6 +11,7 @@ import {
 } from '../log.ts';
 import type { KafkaClient } from './client.ts';
 import { explained, failureOf } from './failures.ts';
+import type { Outages } from './outages.ts';
 import { sendBatches, type Stamps } from './send.ts';
 
 /**
@@ -33,6 +34,7 @@ export interface OwnerOptions {
   readonly time: Time;
   readonly stamps: Stamps;
   readonly logger: Logger;
+  readonly outages: Outages;
   /** Where the group stands; asked for only when nobody else can move it any more. */
   readonly committed: () => Promise<Committed>;
   /** Resolves when the group has confirmed that we are a member. */
@@ -47,8 +49,9 @@ const offsetsTriesMax = 200;
 
 /** @throws the signal's reason if the partition is taken away meanwhile. */
 export async function takeOwnership(options: OwnerOptions): Promise<Owner> {
-  const { client, group, topic, partition, time, logger, signal } = options;
+  const { client, group, topic, partition, time, logger, outages, signal } = options;
   const place = `${group} on ${topic}/${partition}`;
+  const waiting = `publishing for ${place}`;
   let producer: Producer | null = null;
   let stands: Committed;
 
@@ -75,6 +78,7 @@ export async function takeOwnership(options: OwnerOptions): Promise<Owner> {
         if (failure === null || failure === 'denied' || failure === 'missing') {
           throw explained(error, `taking ${place}`, client.settings.brokers);
         }
+        outages.began(waiting, error);
         logger.debug({ place, tries, message: oneLine(messageOf(error), 300) }, 'owner.retried');
         await time.sleep(Math.min(delayMsMax, 50 * 2 ** Math.min(tries, 8)), signal);
       }
@@ -127,7 +131,11 @@ export async function takeOwnership(options: OwnerOptions): Promise<Owner> {
     throw new TooLarge(messageOf(why), refused, { cause });
   }
 
-  stands = await initialise();
+  try {
+    stands = await initialise();
+  } finally {
+    outages.ended(waiting);
+  }
   const initial = stands;
   let last: Promise<unknown> = Promise.resolve();
   return {
@@ -135,7 +143,7 @@ export async function takeOwnership(options: OwnerOptions): Promise<Owner> {
 
     /** One after the other: a producer has one transaction at a time. */
     commit(transaction) {
-      const committing = last.then(() => commit(transaction));
+      const committing = last.then(() => commit(transaction)).finally(() => outages.ended(waiting));
       last = committing.catch(() => undefined);
       return committing;
     },
@@ -175,6 +183,7 @@ export async function takeOwnership(options: OwnerOptions): Promise<Owner> {
           { place, tries, failure, message: oneLine(messageOf(error), 300) },
           'commit.retried',
         );
+        if (failure !== 'too-large') outages.began(waiting, error);
         const abandoned = producer;
         producer = null;
         await abandoned?.disconnect().catch(() => undefined);

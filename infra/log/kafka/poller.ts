@@ -5,6 +5,7 @@ import type { LogRecord } from '../log.ts';
 import type { Broker, KafkaClient } from './client.ts';
 import { explained, failureOf } from './failures.ts';
 import { readFetched } from './fetched.ts';
+import type { Outages } from './outages.ts';
 import { createAccess, forgetBroker } from './reader.ts';
 
 /** Follows partitions and hands over what comes, one long fetch for each broker at a time. */
@@ -42,6 +43,7 @@ interface Followed {
 const fetchBytesMax = 10 * 1024 * 1024;
 /** Bytes of records of one fetch after which the rest of it is dropped, and asked for again. */
 const unpackedBytesMax = 64 * 1024 * 1024;
+const waitingFor = 'following topics';
 /** The longest wait between two tries while a broker is away. */
 const delayMsMax = 5000;
 
@@ -53,7 +55,12 @@ const delayMsMax = 5000;
  *   most `fetchMs` if nothing is new; a partition that resumes meanwhile has its turn in the next round;
  * - **waiting**: a broker did not answer; after a while everything is asked for again, for as long as it takes.
  */
-export function createPoller(client: KafkaClient, time: Time, logger: Logger): Poller {
+export function createPoller(
+  client: KafkaClient,
+  time: Time,
+  logger: Logger,
+  outages: Outages,
+): Poller {
   const { settings } = client;
   const cluster = client.cluster();
   const closing = new AbortController();
@@ -67,6 +74,7 @@ export function createPoller(client: KafkaClient, time: Time, logger: Logger): P
     let failures = 0;
     while (!closing.signal.aborted) {
       if (running().length === 0) {
+        outages.ended(waitingFor);
         await wake.promise;
         wake = Promise.withResolvers();
         continue;
@@ -74,6 +82,7 @@ export function createPoller(client: KafkaClient, time: Time, logger: Logger): P
       try {
         await round();
         failures = 0;
+        outages.ended(waitingFor);
       } catch (error) {
         failures++;
         await recover(error, failures);
@@ -162,6 +171,7 @@ export function createPoller(client: KafkaClient, time: Time, logger: Logger): P
       for (const one of running()) fail(one, sentence);
       return;
     }
+    outages.began(waitingFor, error);
     logger.debug({ failures, message: oneLine(messageOf(error), 300) }, 'poll.retried');
     forgetBroker(cluster, error);
     await time

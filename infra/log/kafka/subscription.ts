@@ -11,6 +11,7 @@ import {
 } from '../log.ts';
 import type { KafkaClient } from './client.ts';
 import { joinGroup } from './membership.ts';
+import type { Outages } from './outages.ts';
 import { takeOwnership, type Owner } from './owner.ts';
 import type { Following, Poller } from './poller.ts';
 import type { Stamps } from './send.ts';
@@ -43,6 +44,7 @@ export interface SubscriptionOptions {
   readonly time: Time;
   readonly stamps: Stamps;
   readonly logger: Logger;
+  readonly outages: Outages;
   /** @throws Error if a record names a topic or partition that is not there */
   readonly checked: (records: readonly NewRecord[]) => void;
   readonly committed: (partition: number) => Promise<Committed>;
@@ -107,6 +109,7 @@ export async function subscribe(options: SubscriptionOptions): Promise<KafkaSubs
     topic,
     time,
     logger,
+    outages: options.outages,
     held: () => [...epochs.keys()],
     failed: fail,
     assigned(partitions, { anew, alone }) {
@@ -159,6 +162,7 @@ export async function subscribe(options: SubscriptionOptions): Promise<KafkaSubs
         time,
         stamps: options.stamps,
         logger,
+        outages: options.outages,
         committed: () => options.committed(partition),
         confirmed: (over) => membership.confirmed(over),
         signal,

@@ -1,7 +1,7 @@
 import { fc, test as property } from '@fast-check/vitest';
 import { constants, gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import type { FetchedPartition } from '../../../infra/log/kafka/client.ts';
+import type { FetchedPartition } from '../../../infra/log/kafka/fetch.ts';
 import { readFetched } from '../../../infra/log/kafka/fetched.ts';
 import { batchBytes, recordBytes, type Batch } from './batches.ts';
 

@@ -2,6 +2,7 @@ import { expect, test, vi } from 'vitest';
 import { RunError, Unavailable } from '../../../infra/errors.ts';
 import { silentLogger } from '../../../infra/logger.ts';
 import { joinGroup, type Assignment } from '../../../infra/log/kafka/membership.ts';
+import { createOutages } from '../../../infra/log/kafka/outages.ts';
 import { manualTime } from '../../support/time.ts';
 import { fakeCluster, kafkaError } from './fakes.ts';
 
@@ -21,6 +22,7 @@ async function member(signal = never) {
     topic: 'topic',
     time,
     logger: silentLogger,
+    outages: createOutages([], time),
     held: () => [],
     assigned: (partitions, how) => assigned.push({ partitions, how }),
     lapsed,

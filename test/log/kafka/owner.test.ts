@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { silentLogger } from '../../../infra/logger.ts';
 import { takeOwnership } from '../../../infra/log/kafka/owner.ts';
+import { createOutages } from '../../../infra/log/kafka/outages.ts';
 import { createStamps } from '../../../infra/log/kafka/send.ts';
 import { PartitionLost, TooLarge, type Transaction } from '../../../infra/log/log.ts';
 import { instantTime } from '../../support/time.ts';
@@ -25,6 +26,7 @@ async function ownerOf(
     time,
     stamps: createStamps(time),
     logger: silentLogger,
+    outages: createOutages([], time),
     committed: () => cluster.committed(3),
     confirmed: change.confirmed ?? (() => Promise.resolve()),
     signal: over.signal,

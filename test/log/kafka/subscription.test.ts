@@ -3,6 +3,7 @@ import { silentLogger } from '../../../infra/logger.ts';
 import type { Poller } from '../../../infra/log/kafka/poller.ts';
 import { createStamps } from '../../../infra/log/kafka/send.ts';
 import { subscribe, type Handover } from '../../../infra/log/kafka/subscription.ts';
+import { createOutages } from '../../../infra/log/kafka/outages.ts';
 import { PartitionLost, type Subscriber } from '../../../infra/log/log.ts';
 import { systemTime as time } from '../../../infra/time.ts';
 import { fakeCluster, kafkaError } from './fakes.ts';
@@ -52,6 +53,7 @@ async function subscriberOf(
     time,
     stamps: createStamps(time),
     logger: silentLogger,
+    outages: createOutages([], time),
     checked: () => undefined,
     committed: (partition) => cluster.committed(partition),
     handover: change.handover ?? (() => Promise.resolve(false)),
