@@ -76,6 +76,8 @@ export async function benchOf(trainer: Trainer): Promise<Bench> {
         // Two threads for a model this small only wait for each other: on a busy machine fifty times as long.
         OMP_NUM_THREADS: '1',
         PYTHONPATH: join(import.meta.dirname, 'notes'),
+        // Nothing is left beside the scripts.
+        PYTHONDONTWRITEBYTECODE: '1',
         WARNINGS_NOTED: noted,
       },
       timeout: commandMsMax,
