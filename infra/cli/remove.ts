@@ -93,7 +93,7 @@ async function remove(
   const target = await withView(flags, command, find);
   const config = configOf(flags, command);
   const cluster = resolveCluster(config, process.env);
-  const logger = workLogger(flags.home, config, cluster?.secrets ?? []);
+  const logger = workLogger(flags.home, config, () => cluster?.secrets ?? []);
   const { home, close } = await openPipeline(flags, config, cluster, logger);
   try {
     const before = await decisionOn(home, target);
