@@ -1,7 +1,5 @@
 """Makes examples of an export's rows by OpenRLHF's own code, and writes what would be learnt from them as JSON.
 
-FOLDER is that of TRL, whose rows OpenRLHF reads.
-
 Usage: openrlhf_rows.py FOLDER MODEL REPORT.json
 """
 
@@ -16,7 +14,7 @@ from openrlhf.datasets.sft_dataset import SFTDataset
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 
-def strategy(**keys: str) -> SimpleNamespace:
+def strategy(**keys: str | None) -> SimpleNamespace:
     """What its command line would have said: --apply_chat_template, and which key holds what."""
     return SimpleNamespace(args=SimpleNamespace(data=SimpleNamespace(apply_chat_template=True, **keys)))
 
@@ -36,7 +34,7 @@ def pair(chosen, _chosen_mask, rejected, _rejected_mask, given: int, tokenizer) 
 
 
 def refiner_sft(rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> list[dict]:
-    keys = strategy(input_key="prompt", output_key="completion")
+    keys = strategy(input_key="messages", output_key=None)
     examples = SFTDataset(rows, tokenizer, 4096, keys, num_processors=1)
     return [answer(*examples[index], tokenizer) for index in range(len(examples))]
 

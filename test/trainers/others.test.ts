@@ -17,8 +17,8 @@ afterAll(() => bench.close());
 
 /** The trainers themselves need a GPU; what they make of a row does not. */
 describe('the examples that', () => {
-  test("OpenRLHF's code makes of TRL's rows are those that were written", async () => {
-    const args = [join(bench.out, 'trl'), bench.model];
+  test("OpenRLHF's code makes of its rows are those that were written", async () => {
+    const args = [join(bench.out, 'openrlhf'), bench.model];
     const { report, warnings } = await bench.loaded('openrlhf_rows', args);
     expect(warnings).toEqual([]);
     for (const kind of kinds) {
@@ -28,8 +28,8 @@ describe('the examples that', () => {
     }
   });
 
-  test("axolotl's code makes of LLaMA-Factory's pairs are those that were written", async () => {
-    const args = [join(bench.out, 'llamafactory'), bench.model];
+  test("axolotl's code makes of its pairs are those that were written", async () => {
+    const args = [join(bench.out, 'axolotl'), bench.model];
     const { report, warnings } = await bench.loaded('axolotl_rows', args);
     expect(warnings).toEqual([]);
     for (const split of splits) {

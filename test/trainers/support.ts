@@ -110,10 +110,15 @@ export async function benchOf(trainer: Trainer): Promise<Bench> {
   };
 }
 
+const formats = ['llamafactory', 'trl', 'openrlhf', 'axolotl'];
+
 /** A real run of the example instructions, a fifth of which go to the test files. */
 async function exportTo(folder: string, out: string): Promise<void> {
   const configuration = join(folder, 'spar.yaml');
-  await writeFile(configuration, 'export:\n  test_share: 0.2\n');
+  await writeFile(
+    configuration,
+    `export:\n  test_share: 0.2\n  formats: [${formats.join(', ')}]\n`,
+  );
   const server = await startSimulator({});
   try {
     const where = ['--home', join(folder, 'home'), '--out', out, '--config', configuration];
