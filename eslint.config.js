@@ -13,6 +13,7 @@ const homes = {
   zod: ['infra/config/schema.ts', 'infra/config/cluster-schema.ts'],
   yaml: ['infra/config/load.ts'],
   diff: ['infra/cli/diff.ts'],
+  'eld/medium': ['infra/constraints/language.ts'],
   kafkajs: ['infra/cluster/broker.ts', 'infra/log/kafka/*.ts'],
 };
 
@@ -30,7 +31,7 @@ const restrict = (except) => [
 ];
 
 export default defineConfig(
-  { ignores: ['dist/', 'node_modules/', 'coverage/', '.venv/'] },
+  { ignores: ['dist/', 'node_modules/', 'coverage/', '.venv/', '.cache/'] },
   js.configs.recommended,
   {
     files: ['**/*.ts'],

@@ -5,8 +5,9 @@ const execArgv = ['--disable-warning=TimeoutNegativeWarning'];
 
 /**
  * `unit` needs nothing but Node and is part of `npm run check`; `whole` starts real processes and runs the
- * product as a user would; `python` checks the written files with other people's readers; `kafka` runs against a
- * real broker and a real registry, and `chaos` against brokers of its own, which it kills. Those two need Java and mvn.
+ * product as a user would; `python` checks the written files with other people's readers; `oracle` asks the benchmark
+ * whether our checkers are right; `kafka` runs against a real broker and a real registry, and `chaos` against brokers of
+ * its own, which it kills. Those two need Java and mvn.
  */
 export default defineConfig({
   test: {
@@ -16,7 +17,13 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: [
-            ...['test/whole/**', 'test/python/**', 'test/kafka/**', 'test/chaos/**'],
+            ...[
+              'test/whole/**',
+              'test/python/**',
+              'test/oracle/**',
+              'test/kafka/**',
+              'test/chaos/**',
+            ],
             '**/node_modules/**',
           ],
           testTimeout: 20_000,
@@ -36,6 +43,14 @@ export default defineConfig({
         test: {
           name: 'python',
           include: ['test/python/**/*.test.ts'],
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+        },
+      },
+      {
+        test: {
+          name: 'oracle',
+          include: ['test/oracle/**/*.test.ts'],
           testTimeout: 600_000,
           hookTimeout: 600_000,
         },
