@@ -38,6 +38,8 @@ const keyword = (chance: Chance): string =>
       'straße',
       'İ',
       'kilo',
+      'kılo',
+      'kiss',
       'e\u0301',
       '日本',
       'two words',
@@ -245,7 +247,7 @@ export const makers: Readonly<Record<string, Maker>> = {
   ),
   'detectable_format:json_format': maker(
     () => ({}),
-    (chance) => json(chance),
+    (chance) => (chance.happens(0.01) ? '['.repeat(5e4) + ']'.repeat(5e4) : json(chance)),
   ),
   'detectable_format:title': maker(
     () => ({}),

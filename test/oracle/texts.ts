@@ -11,7 +11,7 @@ const words = (
 
 /** What word and sentence splitters stumble over. */
 const oddWords = (
-  "Mr. Dr. Ph.D. U.S. U.S.A. e.g. i.e. etc. Inc. Jan. No. St. J. S. A. p.m. 3.5 1,000 10:30 $5. 12. -3. 5% don't " +
+  "I'D WE'D she'd kılo KİLO KIſS Mr. Dr. Ph.D. U.S. U.S.A. e.g. i.e. etc. Inc. Jan. No. St. J. S. A. p.m. 3.5 1,000 10:30 $5. 12. -3. 5% don't " +
   "DON'T I'LL CAN'T CANNOT cannot gonna GONNA WANNA D'YE MORE'N 'TIS 'em O'BRIEN rock'n'roll X-RAY well-known NASA " +
   'ISO-9001 COVID-19 iPhone McDonald ... .. !!! ?! . ! ? , ; : -- — – - ( ) [ ] { } < > << >> " \' “ ” ‘ ’ « » ` `` ' +
   '… * ** *** # ## @home &amp; \\ / | ~ ^ _ __init__ 1st 2ND 4x4 www.example.com a@b.org https://example.com/?q=1.'

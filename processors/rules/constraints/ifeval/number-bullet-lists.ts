@@ -32,11 +32,6 @@ function pointsIn(text: string, bullet: '*' | '-'): number {
     if (text.charAt(start) === bullet && (bullet === '-' || /[^*]/.test(text.charAt(start + 1)))) {
       points++;
       end = endOfLine(text, bullet === '-' ? start + 1 : start + 2);
-      // A point that ends where an empty line begins leaves that line to the next.
-      if (text.charAt(end - 1) === '\n') {
-        line = end;
-        continue;
-      }
     }
     line = endOfLine(text, end) + 1;
   }
