@@ -6,7 +6,7 @@ import {
   lowerOnlyWithin,
   sentenceStarters,
 } from './punkt.ts';
-import { classOf, endOf, isBlankText, isLower, isUpper } from './text.ts';
+import { classOf, endOf, isLower, isUpper } from './text.ts';
 
 /**
  * Sentences as NLTK 3.10.4 cuts them: Punkt (Kiss and Strunk, Unsupervised Multilingual Sentence Boundary Detection,
@@ -18,7 +18,7 @@ export function sentencesIn(text: string): readonly string[] {
   let from = 0;
   for (const mark of marksIn(text)) {
     const context = text.slice(mark.word, endOfContext(text, mark));
-    if (!holdsEnd(tokensIn(context))) continue;
+    if (!holdsEnd(context)) continue;
     cuts.push([from, mark.at + 1]);
     from = mark.next;
   }
@@ -27,15 +27,25 @@ export function sentencesIn(text: string): readonly string[] {
 }
 
 /** White space and letters are Unicode's here, since NLTK compiles with the package regex; not Python's own. */
-const isSpace = classOf(/\p{White_Space}/u);
+export const isSpace = classOf(/\p{White_Space}/u);
+const isDigit = classOf(/\p{Nd}/u);
 export const isWordCharacter = classOf(/[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u);
 
-const endMarks = new Set('.?!');
+/** A set of characters, all of them of one code unit. */
+function setOf(characters: string): (code: number) => boolean {
+  const members = new Uint8Array(0x1_00_00);
+  for (let index = 0; index < characters.length; index++) members[characters.charCodeAt(index)] = 1;
+  return (code) => members[code] === 1;
+}
+
 /** What a word cannot hold, and what may follow a mark without a space between. */
-const outsideWords = new Set(')";}]*:@\'({[\u2018\u2019\u201c\u201d\u00ab\u00bb?!');
-const notAtStart = new Set('("`{[:;&#*@)}]-,');
-const closers = new Set('"\')]}\u2018\u2019\u201c\u201d\u00ab\u00bb');
-const asciiSpace = new Set(' \t\n\r\v\f');
+const isOutsideWords = setOf(')";}]*:@\'({[\u2018\u2019\u201c\u201d\u00ab\u00bb?!');
+const isNoStart = setOf('("`{[:;&#*@)}]-,');
+const isCloser = setOf('"\')]}\u2018\u2019\u201c\u201d\u00ab\u00bb');
+const isEndMark = setOf('.?!');
+const isAsciiSpace = setOf(' \t\n\r\v\f');
+const mayBeNumber = setOf('0123456789-.,');
+const [dot, dash, comma, lineEnd] = [0x2e, 0x2d, 0x2c, 0x0a];
 
 /** A mark that may end a sentence: where it is, where its word begins, and where the next sentence would begin. */
 interface Mark {
@@ -44,26 +54,29 @@ interface Mark {
   readonly next: number;
 }
 
-const at = (text: string, index: number): string => text.charAt(index);
-const spaceAt = (text: string, index: number): boolean =>
-  index < text.length && isSpace(text.charCodeAt(index));
+/** NaN after the end, which is in no set. */
+const at = (text: string, index: number): number => text.charCodeAt(index);
+const spaceAt = (text: string, index: number): boolean => isSpace(at(text, index));
 
 /** The marks of a text; of several in one word only the last, as `!!!` ends a sentence once. */
-function* marksIn(text: string): Generator<Mark> {
+function marksIn(text: string): readonly Mark[] {
+  const marks: Mark[] = [];
   let last: Mark | null = null;
-  for (const { index } of text.matchAll(/[.?!]/g)) {
+  for (let index = 0; index < text.length; index++) {
+    if (!isEndMark(at(text, index))) continue;
     const next = nextAfter(text, index);
     if (next === null) continue;
     const word = wordBefore(text, index, last);
-    if (last !== null && last.at <= word) yield last;
+    if (last !== null && last.at <= word) marks.push(last);
     last = { at: index, word, next };
   }
-  if (last !== null) yield last;
+  if (last !== null) marks.push(last);
+  return marks;
 }
 
 /** Where the next sentence would begin; null if nothing follows the mark, or more of the same word does. */
 function nextAfter(text: string, mark: number): number | null {
-  if (outsideWords.has(at(text, mark + 1))) return mark + 1;
+  if (isOutsideWords(at(text, mark + 1))) return mark + 1;
   let next = mark + 1;
   while (spaceAt(text, next)) next++;
   return next > mark + 1 && next < text.length ? next : null;
@@ -72,7 +85,7 @@ function nextAfter(text: string, mark: number): number | null {
 function wordBefore(text: string, mark: number, last: Mark | null): number {
   const from = last?.at ?? 0;
   let start = mark;
-  while (start > from && !asciiSpace.has(at(text, start - 1))) start--;
+  while (start > from && !isAsciiSpace(at(text, start - 1))) start--;
   // A space right where the search began does not count: NLTK cannot tell it from none.
   return start > from + 1 ? start : (last?.word ?? 0);
 }
@@ -109,7 +122,7 @@ function withClosers(
 /** The closers that a piece of text begins with, and the space after them; null unless they stand apart. */
 function closersAt(text: string, from: number, to: number): string | null {
   let end = from;
-  while (end < to && closers.has(at(text, end))) end++;
+  while (end < to && isCloser(at(text, end))) end++;
   if (end === from) return null;
   const afterClosers = end;
   while (end < to && spaceAt(text, end)) end++;
@@ -117,77 +130,85 @@ function closersAt(text: string, from: number, to: number): string | null {
   return apart ? text.slice(from, end) : null;
 }
 
-/** Words and punctuation, line by line. Full stops stay with their words: whether one ends a sentence is the question. */
-function tokensIn(context: string): readonly string[] {
-  return context.split('\n').flatMap((line) => (isBlankText(line) ? [] : tokensOfLine(line)));
+/**
+ * Whether a sentence ends before the last token of a context. Full stops stay with their words there: whether one ends
+ * a sentence is the question.
+ */
+function holdsEnd(context: string): boolean {
+  let token: string | null = null;
+  for (let line = 0; line <= context.length;) {
+    const end = endOfLine(context, line);
+    for (let position = line; position < end;) {
+      const after = endOfToken(context, position, end);
+      if (!spaceAt(context, position)) {
+        const next = context.slice(position, after);
+        if (token !== null && endsSentence(token, next)) return true;
+        token = next;
+      }
+      position = after;
+    }
+    line = end + 1;
+  }
+  return false;
 }
 
-function tokensOfLine(line: string): readonly string[] {
-  const tokens: string[] = [];
-  let position = 0;
-  while (position < line.length) {
-    if (spaceAt(line, position)) {
-      position++;
-      continue;
-    }
-    const end = endOfRun(line, position) ?? endOfWord(line, position);
-    tokens.push(line.slice(position, end));
-    position = end;
-  }
-  return tokens;
+function endOfLine(text: string, from: number): number {
+  const end = text.indexOf('\n', from);
+  return end < 0 ? text.length : end;
+}
+
+/** Where the token or the space that begins here ends, within a line. */
+function endOfToken(line: string, from: number, limit: number): number {
+  return spaceAt(line, from) ? from + 1 : (endOfRun(line, from) ?? endOfWord(line, from, limit));
 }
 
 /** Dashes or full stops in a row, or three and more full stops with spaces between; null if there is none here. */
 function endOfRun(line: string, from: number): number | null {
   const first = at(line, from);
-  if (first !== '.' && first !== '-') return null;
+  if (first !== dot && first !== dash) return null;
   let end = from + 1;
   while (at(line, end) === first) end++;
   if (end > from + 1) return end;
-  if (first === '-' || !spacedDotsAt(line, from)) return null;
-  while (spaceAt(line, end) && at(line, end + 1) === '.') end += 2;
+  if (!spacedDotsAt(line, from)) return null;
+  while (isSpaceInLine(at(line, end)) && at(line, end + 1) === dot) end += 2;
   return end;
 }
 
 const spacedDotsAt = (line: string, from: number): boolean =>
-  at(line, from) === '.' &&
-  spaceAt(line, from + 1) &&
-  at(line, from + 2) === '.' &&
-  spaceAt(line, from + 3) &&
-  at(line, from + 4) === '.';
+  at(line, from) === dot &&
+  isSpaceInLine(at(line, from + 1)) &&
+  at(line, from + 2) === dot &&
+  isSpaceInLine(at(line, from + 3)) &&
+  at(line, from + 4) === dot;
 
-const runAt = (line: string, from: number): boolean =>
-  line.startsWith('--', from) || line.startsWith('..', from) || spacedDotsAt(line, from);
+const isSpaceInLine = (code: number): boolean => code !== lineEnd && isSpace(code);
 
-function endOfWord(line: string, from: number): number {
+function runAt(line: string, from: number): boolean {
+  const first = at(line, from);
+  if (first !== dot && first !== dash) return false;
+  return at(line, from + 1) === first || spacedDotsAt(line, from);
+}
+
+function endOfWord(line: string, from: number, limit: number): number {
   let end = from + ((line.codePointAt(from) as number) > 0xffff ? 2 : 1);
-  if (notAtStart.has(at(line, from))) return end;
-  while (!wordEndsAt(line, end)) end++;
+  if (isNoStart(at(line, from))) return end;
+  while (!wordEndsAt(line, end, limit)) end++;
   return end;
 }
 
-const wordEndsAt = (line: string, index: number): boolean =>
-  partEndsAt(line, index) || (at(line, index) === ',' && partEndsAt(line, index + 1));
+const wordEndsAt = (line: string, index: number, limit: number): boolean =>
+  partEndsAt(line, index, limit) ||
+  (at(line, index) === comma && partEndsAt(line, index + 1, limit));
 
-const partEndsAt = (line: string, index: number): boolean =>
-  index >= line.length ||
-  spaceAt(line, index) ||
-  outsideWords.has(at(line, index)) ||
-  runAt(line, index);
-
-/** Whether a sentence ends before the last of the tokens. */
-const holdsEnd = (tokens: readonly string[]): boolean =>
-  tokens.some((token, index) => {
-    const next = tokens[index + 1];
-    return next !== undefined && endsSentence(token, next);
-  });
+const partEndsAt = (line: string, index: number, limit: number): boolean =>
+  index >= limit || spaceAt(line, index) || isOutsideWords(at(line, index)) || runAt(line, index);
 
 type Kind = 'end' | 'ellipsis' | 'abbreviation' | 'word';
 
 /** What a token is on its own. */
 function kindOf(token: string): Kind {
-  if (endMarks.has(token)) return 'end';
-  if (/^\.{2,}$/.test(token)) return 'ellipsis';
+  if (token.length === 1 && isEndMark(at(token, 0))) return 'end';
+  if (token.startsWith('..') && /^\.+$/.test(token)) return 'ellipsis';
   if (!token.endsWith('.') || token.endsWith('..')) return 'word';
   const name = token.slice(0, -1).toLowerCase();
   // The model has learned `. . .` as a word, too.
@@ -201,9 +222,12 @@ function endsSentence(token: string, next: string): boolean {
   const kind = kindOf(token);
   if (!token.endsWith('.')) return kind === 'end';
   const type = withoutStop(typeOf(token));
+  const initial = isInitial(token);
+  // Most words are none of these, and what comes after them is not asked.
+  if (kind === 'end' && !initial && type !== '##number##' && !collocationStarts.has(type))
+    return true;
   const nextType = kindOf(next) === 'end' ? withoutStop(typeOf(next)) : typeOf(next);
   if (collocations.has(`${type} ${nextType}`)) return false;
-  const initial = isInitial(token);
   const capital = isUpper(firstOf(next));
   const starts = startsSentence(next, nextType);
   if ((kind === 'abbreviation' || kind === 'ellipsis') && !initial) {
@@ -215,6 +239,8 @@ function endsSentence(token: string, next: string): boolean {
   }
   return kind === 'end';
 }
+
+const collocationStarts = new Set([...collocations].map((pair) => pair.split(' ', 1)[0]));
 
 /** The orthographic heuristic: how the word was written where the model learned, at the start of sentences and within. */
 function startsSentence(token: string, type: string): 'yes' | 'no' | 'unknown' {
@@ -232,14 +258,17 @@ const firstOf = (token: string): string => String.fromCodePoint(token.codePointA
 
 /** A word without its case; all numbers are one. */
 const typeOf = (token: string): string =>
-  /^-?[.,]?\p{Nd}[\p{Nd},.-]*$/u.test(token) ? '##number##' : token.toLowerCase();
+  (mayBeNumber(at(token, 0)) || at(token, 0) > 0x7f) && /^-?[.,]?\p{Nd}[\p{Nd},.-]*$/u.test(token)
+    ? '##number##'
+    : token.toLowerCase();
 
 const withoutStop = (type: string): string =>
   type.length > 1 && type.endsWith('.') ? type.slice(0, -1) : type;
 
 /** A letter and a full stop. */
 function isInitial(token: string): boolean {
+  if (token.length > 3) return false;
   const code = token.codePointAt(0) as number;
-  const letter = isWordCharacter(code) && !/\p{Nd}/u.test(String.fromCodePoint(code));
+  const letter = isWordCharacter(code) && !isDigit(code);
   return letter && token.length === (code > 0xffff ? 3 : 2) && token.endsWith('.');
 }
