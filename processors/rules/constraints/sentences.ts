@@ -13,18 +13,14 @@ import { classOf, endOf, isLower, isUpper } from './text.ts';
  * 2006) with the English model of NLTK's data. A mark is a `.`, `?` or `!` that something follows; whether it ends a
  * sentence is decided by the word that it stands in and the word after it, and by nothing else.
  */
-export function sentencesIn(text: string): readonly string[] {
-  const cuts: (readonly [from: number, to: number])[] = [];
-  let from = 0;
-  for (const mark of marksIn(text)) {
-    const context = text.slice(mark.word, endOfContext(text, mark));
-    if (!holdsEnd(context)) continue;
-    cuts.push([from, mark.at + 1]);
-    from = mark.next;
-  }
-  cuts.push([from, endOf(text)]);
-  return withClosers(text, cuts);
-}
+export const sentencesIn = (text: string): readonly string[] => {
+  const borders = withClosers(text, cutsIn(text));
+  return Array.from({ length: borders.length / 2 }, (_, index) =>
+    text.slice(borders[2 * index], borders[2 * index + 1]),
+  );
+};
+
+export const countSentences = (text: string): number => withClosers(text, cutsIn(text)).length / 2;
 
 /** White space and letters are Unicode's here, since NLTK compiles with the package regex; not Python's own. */
 export const isSpace = classOf(/\p{White_Space}/u);
@@ -47,76 +43,75 @@ const isAsciiSpace = setOf(' \t\n\r\v\f');
 const mayBeNumber = setOf('0123456789-.,');
 const [dot, dash, comma, lineEnd] = [0x2e, 0x2d, 0x2c, 0x0a];
 
-/** A mark that may end a sentence: where it is, where its word begins, and where the next sentence would begin. */
-interface Mark {
-  readonly at: number;
-  readonly word: number;
-  readonly next: number;
-}
-
 /** NaN after the end, which is in no set. */
 const at = (text: string, index: number): number => text.charCodeAt(index);
 const spaceAt = (text: string, index: number): boolean => isSpace(at(text, index));
 
-/** The marks of a text; of several in one word only the last, as `!!!` ends a sentence once. */
-function marksIn(text: string): readonly Mark[] {
-  const marks: Mark[] = [];
-  let last: Mark | null = null;
+/**
+ * Where the sentences begin and end, by turns, before closers are put where they belong. Of several marks in one word
+ * only the last is asked, as `!!!` ends a sentence once. (A long text has many of these numbers, so they stand in a row.)
+ */
+function cutsIn(text: string): readonly number[] {
+  const cuts: number[] = [];
+  let from = 0;
+  // The last mark that may end a sentence: where it is, where its word begins, where the next sentence would begin.
+  let [mark, word, next] = [0, 0, -1];
+  const cut = (): void => {
+    if (!holdsEnd(text.slice(word, endOfContext(text, mark, next)))) return;
+    cuts.push(from, mark + 1);
+    from = next;
+  };
   for (let index = 0; index < text.length; index++) {
     if (!isEndMark(at(text, index))) continue;
-    const next = nextAfter(text, index);
-    if (next === null) continue;
-    const word = wordBefore(text, index, last);
-    if (last !== null && last.at <= word) marks.push(last);
-    last = { at: index, word, next };
+    const following = nextAfter(text, index);
+    if (following < 0) continue;
+    const start = wordBefore(text, index, mark, word);
+    if (next >= 0 && mark <= start) cut();
+    [mark, word, next] = [index, start, following];
   }
-  if (last !== null) marks.push(last);
-  return marks;
+  if (next >= 0) cut();
+  cuts.push(from, endOf(text));
+  return cuts;
 }
 
-/** Where the next sentence would begin; null if nothing follows the mark, or more of the same word does. */
-function nextAfter(text: string, mark: number): number | null {
+/** Where the next sentence would begin; -1 if nothing follows the mark, or more of the same word does. */
+function nextAfter(text: string, mark: number): number {
   if (isOutsideWords(at(text, mark + 1))) return mark + 1;
   let next = mark + 1;
   while (spaceAt(text, next)) next++;
-  return next > mark + 1 && next < text.length ? next : null;
+  return next > mark + 1 && next < text.length ? next : -1;
 }
 
-function wordBefore(text: string, mark: number, last: Mark | null): number {
-  const from = last?.at ?? 0;
+/** Where the word of a mark begins, no further back than the mark before; else where the word of that one begins. */
+function wordBefore(text: string, mark: number, before: number, wordOfThat: number): number {
   let start = mark;
-  while (start > from && !isAsciiSpace(at(text, start - 1))) start--;
+  while (start > before && !isAsciiSpace(at(text, start - 1))) start--;
   // A space right where the search began does not count: NLTK cannot tell it from none.
-  return start > from + 1 ? start : (last?.word ?? 0);
+  return start > before + 1 ? start : wordOfThat;
 }
 
 /** A context ends with what follows the mark: one character that is no part of a word, or the whole next word. */
-function endOfContext(text: string, { at: mark, next }: Mark): number {
-  let end = next;
+function endOfContext(text: string, mark: number, next: number): number {
   if (next === mark + 1) return next + 1;
+  let end = next;
   while (end < text.length && !spaceAt(text, end)) end++;
   return end;
 }
 
 /** Quotation marks and brackets after an end belong to the sentence that they close. */
-function withClosers(
-  text: string,
-  cuts: readonly (readonly [from: number, to: number])[],
-): readonly string[] {
-  const sentences: string[] = [];
+function withClosers(text: string, cuts: readonly number[]): readonly number[] {
+  const borders: number[] = [];
   let moved = 0;
-  for (const [index, [from, to]] of cuts.entries()) {
-    const start = from + moved;
-    const next = cuts[index + 1];
-    const closed = next === undefined ? null : closersAt(text, next[0], next[1]);
+  for (let index = 0; index < cuts.length; index += 2) {
+    const start = (cuts[index] as number) + moved;
+    const end = cuts[index + 1] as number;
+    const [next, nextEnd] = [cuts[index + 2], cuts[index + 3]];
+    const closed = next === undefined ? null : closersAt(text, next, nextEnd as number);
     moved = closed === null ? 0 : closed.length;
-    if (closed !== null && next !== undefined) {
-      sentences.push(text.slice(start, next[0] + endOf(closed)));
-    } else if (start < to) {
-      sentences.push(text.slice(start, to));
-    }
+    if (closed !== null) borders.push(start, (next as number) + endOf(closed));
+    else if (start < end) borders.push(start, end);
   }
-  return sentences;
+  return borders;
 }
 
 /** The closers that a piece of text begins with, and the space after them; null unless they stand apart. */
@@ -136,7 +131,7 @@ function closersAt(text: string, from: number, to: number): string | null {
  */
 function holdsEnd(context: string): boolean {
   let token: string | null = null;
-  for (let line = 0; line <= context.length;) {
+  for (let line = 0; line < context.length;) {
     const end = endOfLine(context, line);
     for (let position = line; position < end;) {
       const after = endOfToken(context, position, end);

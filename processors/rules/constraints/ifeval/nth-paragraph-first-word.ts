@@ -18,7 +18,7 @@ export const nthParagraphFirstWord = family<Args>(
     check: (response, { num_paragraphs: wanted, nth_paragraph: nth, first_word: word }) => {
       const parts = response.split('\n\n');
       const paragraphs = parts.filter((part) => !isBlankText(part)).length;
-      const first = nth <= paragraphs ? firstWordOf(parts[nth - 1] ?? '') : null;
+      const first = nth <= paragraphs ? firstWordOf(parts[nth - 1] ?? '', word.length) : null;
       return {
         satisfied: paragraphs === wanted && first === word.toLowerCase(),
         detail:
@@ -31,8 +31,11 @@ export const nthParagraphFirstWord = family<Args>(
   },
 );
 
-/** In lower case, without the quotation marks before it and the punctuation after it; null for an empty paragraph. */
-function firstWordOf(paragraph: string): string | null {
+/**
+ * In lower case, without the quotation marks before it and the punctuation after it; null for an empty paragraph. Of a
+ * long word only as much as tells it from the one that is wanted, and a little more for the detail.
+ */
+function firstWordOf(paragraph: string, wanted: number): string | null {
   const stripped = strip(paragraph);
   if (stripped === '') return null;
   const [word = ''] = stripped.split(firstBlank, 1);
@@ -40,7 +43,9 @@ function firstWordOf(paragraph: string): string | null {
     .replace(/^'+/, '')
     .replace(/^"+/, '')
     .split(/[.,?!'"]/, 1);
-  return Array.from(bare, (character) => character.toLowerCase()).join('');
+  const enough = bare.slice(0, Math.max(60, wanted + 1));
+  // Letter by letter: at the end of a word, a sigma would have another form.
+  return Array.from(enough, (character) => character.toLowerCase()).join('');
 }
 
 const firstBlank = new RegExp(`[${blanks}]`);

@@ -1,6 +1,6 @@
 import { found, holds, relation, wholeNumber, type Relation } from '../arguments.ts';
 import { family } from '../constraint.ts';
-import { sentencesIn } from '../sentences.ts';
+import { countSentences } from '../sentences.ts';
 import { counted } from '../text.ts';
 
 /** `length_constraints:number_sentences`: how many sentences there are, as Punkt cuts them. */
@@ -10,7 +10,7 @@ export const numberSentences = family<{ num_sentences: number; relation: Relatio
     describe: ({ num_sentences: wanted, relation }) =>
       `Write ${relation} ${counted(wanted, 'sentence')}.`,
     check: (response, { num_sentences: wanted, relation }) => {
-      const sentences = sentencesIn(response).length;
+      const sentences = countSentences(response);
       return {
         satisfied: holds(sentences, relation, wanted),
         detail: found(sentences, 'sentence', relation, wanted),
