@@ -255,9 +255,12 @@ const specification: Readonly<Record<string, readonly Row[]>> = {
 };
 
 describe.each(Object.entries(specification))('%s', (id, rows) => {
-  test.each(rows)('%s', (_name, kwargs, response, satisfied, detail) => {
-    const verdict = verdictOn(id, kwargs, response);
-    expect(verdict).toMatchObject(detail === undefined ? { satisfied } : { satisfied, detail });
+  const cases = rows.map(([name, kwargs, response, satisfied, detail]) => ({
+    ...{ name, kwargs, response },
+    expected: detail === undefined ? { satisfied } : { satisfied, detail },
+  }));
+  test.each(cases)('$name', ({ kwargs, response, expected }) => {
+    expect(verdictOn(id, kwargs, response)).toMatchObject(expected);
   });
 });
 
