@@ -252,10 +252,14 @@ const isSeenInLower = (type: string): boolean =>
 const firstOf = (token: string): string => String.fromCodePoint(token.codePointAt(0) as number);
 
 /** A word without its case; all numbers are one. */
-const typeOf = (token: string): string =>
-  (mayBeNumber(at(token, 0)) || at(token, 0) > 0x7f) && /^-?[.,]?\p{Nd}[\p{Nd},.-]*$/u.test(token)
-    ? '##number##'
-    : token.toLowerCase();
+const typeOf = (token: string): string => (isNumber(token) ? '##number##' : token.toLowerCase());
+
+/** Most tokens show by their first character that they are none. */
+function isNumber(token: string): boolean {
+  const first = at(token, 0);
+  if (first < 0x80 && (!mayBeNumber(first) || token === '.')) return false;
+  return /^-?[.,]?\p{Nd}[\p{Nd},.-]*$/u.test(token);
+}
 
 const withoutStop = (type: string): string =>
   type.length > 1 && type.endsWith('.') ? type.slice(0, -1) : type;

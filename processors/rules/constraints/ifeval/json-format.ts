@@ -8,7 +8,8 @@ export const jsonFormat = family(
     describe: () => 'Answer in JSON alone; a fenced block around it is allowed.',
     check: (response) => {
       const json = strip(unfenced(strip(response)));
-      const satisfied = isJson(json) || isJson(withoutNumberNames(json));
+      const satisfied =
+        isJson(json) || (/NaN|Infinity/.test(json) && isJson(withoutNumberNames(json)));
       return { satisfied, detail: satisfied ? 'JSON' : 'not JSON' };
     },
   },
