@@ -43,8 +43,9 @@ const isAsciiSpace = setOf(' \t\n\r\v\f');
 const mayBeNumber = setOf('0123456789-.,');
 const [dot, dash, comma, lineEnd] = [0x2e, 0x2d, 0x2c, 0x0a];
 
-/** NaN after the end, which is in no set. */
-const at = (text: string, index: number): number => text.charCodeAt(index);
+/** 0 after the end, which is in no set; NaN would be in none either, and slow to look up. */
+const at = (text: string, index: number): number =>
+  index < text.length ? text.charCodeAt(index) : 0;
 const spaceAt = (text: string, index: number): boolean => isSpace(at(text, index));
 
 /**
@@ -55,21 +56,23 @@ function cutsIn(text: string): readonly number[] {
   const cuts: number[] = [];
   let from = 0;
   // The last mark that may end a sentence: where it is, where its word begins, where the next sentence would begin.
-  let [mark, word, next] = [0, 0, -1];
-  const cut = (): void => {
-    if (!holdsEnd(text.slice(word, endOfContext(text, mark, next)))) return;
-    cuts.push(from, mark + 1);
-    from = next;
-  };
-  for (let index = 0; index < text.length; index++) {
-    if (!isEndMark(at(text, index))) continue;
-    const following = nextAfter(text, index);
-    if (following < 0) continue;
-    const start = wordBefore(text, index, mark, word);
-    if (next >= 0 && mark <= start) cut();
-    [mark, word, next] = [index, start, following];
+  let mark = 0;
+  let word = 0;
+  let next = -1;
+  for (let index = 0; index <= text.length; index++) {
+    const over = index === text.length;
+    if (!over && !isEndMark(at(text, index))) continue;
+    const following = over ? -1 : nextAfter(text, index);
+    if (!over && following < 0) continue;
+    const start = over ? index : wordBefore(text, index, mark, word);
+    if (next >= 0 && mark <= start && holdsEnd(text.slice(word, endOfContext(text, mark, next)))) {
+      cuts.push(from, mark + 1);
+      from = next;
+    }
+    mark = index;
+    word = start;
+    next = following;
   }
-  if (next >= 0) cut();
   cuts.push(from, endOf(text));
   return cuts;
 }
