@@ -23,41 +23,43 @@ export function countWords(text: string): number {
  * change are counted at once, and the rest of the response goes through the rules together.
  */
 export function countCapitalWords(text: string): number {
+  if (!/\p{Uppercase}/u.test(text)) return 0;
   let count = 0;
   let rest = '';
   for (const sentence of sentencesIn(text)) {
-    const stop = finalStopOf(sentence);
-    for (const [from, to] of piecesOf(sentence)) {
+    let stop: number | null = null;
+    for (let from = 0; from < sentence.length;) {
+      const to = endOfPiece(sentence, from);
       const piece = sentence.slice(from, to);
       const plain = plainly(piece);
-      if (plain !== null) {
+      if (plain === null) {
+        stop ??= finalStopOf(sentence);
+        rest +=
+          stop >= from && stop < to
+            ? `${sentence.slice(from, stop)} . ${sentence.slice(stop + 1, to)}`
+            : piece;
+        // For one of the rules a space is no other white space.
+        rest += sentence.charAt(to) === ' ' ? ' ' : '\n';
+      } else {
         count += plain;
-        continue;
       }
-      rest +=
-        stop >= from && stop < to
-          ? `${sentence.slice(from, stop)} . ${sentence.slice(stop + 1, to)}`
-          : piece;
-      // For one of the rules a space is no other white space.
-      rest += sentence.charAt(to) === ' ' ? ' ' : '\n';
+      from = to + 1;
     }
   }
   return count + wordsOf(rest).filter(isUpper).length;
 }
 
-/** What stands between white space. */
-function* piecesOf(text: string): Generator<readonly [from: number, to: number]> {
-  let from = 0;
-  for (let index = 0; index <= text.length; index++) {
-    if (index < text.length && !isSpace(text.charCodeAt(index))) continue;
-    if (index > from) yield [from, index];
-    from = index + 1;
-  }
+/** Where the next white space is; pieces are what stands between. */
+function endOfPiece(text: string, from: number): number {
+  let end = from;
+  while (end < text.length && !isSpace(text.charCodeAt(end))) end++;
+  return end;
 }
 
 /** Whether a piece that is one word, with one mark after it at the most, is in capitals; null if it may be more. */
 function plainly(piece: string): 0 | 1 | null {
-  const word = /[.,;:?!]$/.test(piece) ? piece.slice(0, -1) : piece;
+  const marked = '.,;:?!'.includes(piece.charAt(piece.length - 1));
+  const word = marked ? piece.slice(0, -1) : piece;
   if (/^[A-Z]?[a-z][a-z0-9]*$/.test(word)) return 0;
   if (/^[A-Z0-9]*[A-Z][A-Z0-9]*$/.test(word)) return contracted.has(word) ? null : 1;
   return /\p{Uppercase}/u.test(piece) ? null : 0;
