@@ -5,9 +5,10 @@ const execArgv = ['--disable-warning=TimeoutNegativeWarning'];
 
 /**
  * `unit` needs nothing but Node and is part of `npm run check`; `whole` starts real processes and runs the
- * product as a user would; `python` checks the written files with other people's readers, and `trainers`
- * trains from them, with about 5 GB of other people's software; `kafka` runs against a
- * real broker and a real registry, and `chaos` against brokers of its own, which it kills. Those two need Java and mvn.
+ * product as a user would; `python` checks the written files with other people's readers, and `trainers` trains from
+ * them, with about 5 GB of other people's software; `oracle` asks the benchmark whether our checkers are right; `kafka`
+ * runs against a real broker and a real registry, and `chaos` against brokers of its own, which it kills. Those two need
+ * Java and mvn.
  */
 export default defineConfig({
   test: {
@@ -17,7 +18,7 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: [
-            ...['test/whole/**', 'test/python/**', 'test/trainers/**'],
+            ...['test/whole/**', 'test/python/**', 'test/trainers/**', 'test/oracle/**'],
             ...['test/kafka/**', 'test/chaos/**'],
             '**/node_modules/**',
           ],
@@ -51,6 +52,14 @@ export default defineConfig({
           globalSetup: ['test/trainers/setup.ts'],
           testTimeout: 600_000,
           hookTimeout: 300_000,
+        },
+      },
+      {
+        test: {
+          name: 'oracle',
+          include: ['test/oracle/**/*.test.ts'],
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
         },
       },
       {

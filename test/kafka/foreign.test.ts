@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { ClusterHome } from '../../infra/home/cluster.ts';
 import type { LogRecord } from '../../infra/log/log.ts';
 import { scan } from '../../infra/log/scan.ts';
-import type { PreferencePair } from '../../schemas/records.ts';
+import type { PreferencePair, Removal } from '../../schemas/records.ts';
 import { partitionOf } from '../../topology/partition.ts';
 import { nameOnLog, type TopicInfo } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
@@ -100,6 +100,17 @@ function distinct(pairs: readonly PreferencePair[]): readonly PreferencePair[] {
   return [...byId.values()];
 }
 
+const removal: Removal = {
+  id: 'instruction/private',
+  scope: 'instruction',
+  instruction_id: 'private',
+  pair_id: null,
+  removed: true,
+  who: 'ada',
+  why: 'asked to',
+  decided_at: 0,
+};
+
 describe('a producer in Python', () => {
   test('feeds the stream in Avro and in JSON, compressed in any way: the pairs are those of a run', async () => {
     const model = () => instantModel({ failRate: 0.4, refineRate: 0.4 });
@@ -127,6 +138,16 @@ describe('a producer in Python', () => {
     // And what is no instruction at all.
     await home.log.append([
       { topic, partition: 0, key: 'odd', headers: {}, value: Buffer.from('Write a poem.') },
+    ]);
+    // Somebody's decision, so that this topic is not empty either.
+    await home.log.append([
+      {
+        topic: pipeline.topic(topics.removals),
+        partition: 0,
+        key: removal.id,
+        headers: {},
+        value: home.serde.encode(topics.removals, removal),
+      },
     ]);
 
     const ids = new Set(expected.map((pair) => pair.id));

@@ -3,8 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-const environment = join(import.meta.dirname, '../../.venv');
-const python = join(environment, 'bin', 'python');
+const root = join(import.meta.dirname, '../..');
 const run = promisify(execFile);
 
 /** Runs a script, and hands back what it printed; rejects if it ends with another code than 0. */
@@ -14,11 +13,16 @@ export type Python = (
   env?: Readonly<Record<string, string>>,
 ) => Promise<string>;
 
+/** A Python in the repository's own environment, with what pip's arguments name. */
+export const pythonWith = (...wanted: readonly string[]): Promise<Python> =>
+  pythonIn(join(root, '.venv'), ...wanted);
+
 /**
- * A Python in the repository's own environment, with what pip's arguments name. A missing Python, or one that cannot
- * install a library, fails here: it is never a reason to skip.
+ * A Python in an environment of its own, with what pip's arguments name. A missing Python, or one that cannot install
+ * a library, fails here: it is never a reason to skip.
  */
-export async function pythonWith(...wanted: readonly string[]): Promise<Python> {
+export async function pythonIn(environment: string, ...wanted: readonly string[]): Promise<Python> {
+  const python = join(environment, 'bin', 'python');
   if (!existsSync(python)) await run('python3', ['-m', 'venv', environment]);
   await run(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...wanted]);
   return async (script, args, env = {}) => {

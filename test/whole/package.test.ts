@@ -18,6 +18,32 @@ test('the packed package, installed elsewhere, runs', async () => {
   const binary = join(folder, 'node_modules/.bin/spar');
   expect(existsSync(join(installed, 'test'))).toBe(false);
 
+  const checked = execFileSync(
+    process.execPath,
+    [
+      '--input-type=module',
+      '--eval',
+      `import { check, checkLoose, describe, ids } from 'spar/constraints';
+       const constraint = { id: 'punctuation:no_comma', kwargs: {} };
+       const language = { id: 'language:response_language', kwargs: { language: 'de' } };
+       console.log(JSON.stringify([
+         ids.length,
+         describe(constraint),
+         check(constraint, 'Sure, here:\\nyes'),
+         checkLoose(constraint, 'Sure, here:\\nyes').satisfied,
+         check(language, 'Das alte Haus steht am Ufer des Flusses.').satisfied,
+       ]));`,
+    ],
+    { cwd: folder, encoding: 'utf8' },
+  );
+  expect(JSON.parse(checked)).toEqual([
+    25,
+    'Do not use any commas.',
+    { satisfied: false, detail: '1 comma; none allowed' },
+    true,
+    true,
+  ]);
+
   const server = await simulator();
   const { args } = placeWith(5, server);
   const ended = await spar(args, undefined, binary).ended;

@@ -1,0 +1,179 @@
+import { createReadStream } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { check, checkLoose, ids } from '../../infra/constraints/index.ts';
+import * as punkt from '../../processors/rules/constraints/punkt.ts';
+import { pythonIn, type Python } from '../support/python.ts';
+import { casesOfFamilies, casesOfRows, makers, rowsMade, type Case, type Row } from './cases.ts';
+
+/** What the benchmark said: two verdicts and perhaps why they say nothing; or what it raised instead. */
+type Said =
+  | { readonly strict: boolean; readonly loose: boolean; readonly note: string | null }
+  | { readonly raised: string };
+
+const variants = ['strict', 'loose'] as const;
+
+interface Difference {
+  readonly id: string;
+  readonly kwargs: Case['kwargs'];
+  readonly response: string;
+  readonly variant: (typeof variants)[number];
+  readonly benchmark: boolean;
+  readonly detail: string;
+}
+
+interface LeftOut {
+  readonly cases: number;
+  readonly differing: number;
+}
+
+interface Compared {
+  readonly responses: number;
+  readonly verdicts: number;
+  /** Verdicts that were true, so that nobody compares only failures. */
+  readonly satisfied: number;
+  readonly differences: readonly Difference[];
+  /** Cases in which the benchmark's verdict says nothing, by the reason, and how many of them we see differently. */
+  readonly leftOut: Readonly<Record<string, LeftOut>>;
+}
+
+const cache = join(import.meta.dirname, '../../.cache/oracle');
+const script = (name: string): string => join(import.meta.dirname, name);
+/** The benchmark's own file of 541 prompts (`input_data.jsonl`), where it is at hand; else prompts of its shape. */
+const realRows = process.env['SPAR_IFEVAL_DATA'];
+const seed = Number(process.env['SPAR_ORACLE_SEED'] ?? 20_231_114);
+const eachFamily = Number(process.env['SPAR_ORACLE_CASES'] ?? 440);
+const rows = 541;
+const answers = 3;
+
+let folder = '';
+let python: Python;
+
+beforeAll(async () => {
+  await mkdir(cache, { recursive: true });
+  python = await pythonIn(join(cache, 'venv'), '-r', script('requirements.txt'));
+  await python(script('wheels.py'), [cache]);
+  folder = await mkdtemp(join(tmpdir(), 'spar-oracle-'));
+});
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const linesOf = (text: string): readonly string[] => text.split('\n').filter((line) => line !== '');
+
+async function compare(name: string, cases: readonly Case[]): Promise<Compared> {
+  const given = join(folder, `${name}.jsonl`);
+  const taken = join(folder, `${name}-verdicts.jsonl`);
+  await writeFile(given, cases.map((one) => `${JSON.stringify(one)}\n`).join(''));
+  await python(script('ifeval.py'), [cache, given, taken]);
+  const said: Said[] = [];
+  // By lines: the file may be longer than a string.
+  for await (const line of createInterface(createReadStream(taken)))
+    said.push(JSON.parse(line) as Said);
+  expect(said).toHaveLength(cases.length);
+
+  const differences: Difference[] = [];
+  const leftOut: Record<string, LeftOut> = {};
+  let [verdicts, satisfied] = [0, 0];
+  for (const [index, { id, kwargs, response }] of cases.entries()) {
+    const benchmark = said[index] as Said;
+    const ours = {
+      strict: check({ id, kwargs }, response),
+      loose: checkLoose({ id, kwargs }, response),
+    };
+    const differing =
+      'raised' in benchmark
+        ? []
+        : variants.filter((variant) => benchmark[variant] !== ours[variant].satisfied);
+    const reason = 'raised' in benchmark ? `raised ${benchmark.raised}` : benchmark.note;
+    if ('raised' in benchmark || reason !== null) {
+      const name = `${id}: ${reason}`;
+      const before = leftOut[name] ?? { cases: 0, differing: 0 };
+      leftOut[name] = {
+        cases: before.cases + 1,
+        differing: before.differing + (differing.length > 0 ? 1 : 0),
+      };
+      continue;
+    }
+    verdicts += variants.length;
+    satisfied += variants.filter((variant) => benchmark[variant]).length;
+    for (const variant of differing) {
+      differences.push({
+        ...{ id, kwargs, variant, benchmark: benchmark[variant] },
+        detail: ours[variant].detail,
+        response: response.slice(0, 400),
+      });
+    }
+  }
+  const compared = { responses: cases.length, verdicts, satisfied, differences, leftOut };
+  process.stdout.write(`${JSON.stringify({ [name]: compared }, null, 1)}\n`);
+  return compared;
+}
+
+/** Languages are told by other means than the benchmark's; nothing else may differ. */
+const mayDiffer = [
+  'language:response_language',
+  'change_case:english_capital',
+  'change_case:english_lowercase',
+];
+
+function expectTheSame({ verdicts, differences }: Compared): void {
+  expect(differences.filter(({ id }) => !mayDiffer.includes(id))).toEqual([]);
+  expect(differences.length / verdicts).toBeLessThan(0.002);
+}
+
+test('every family has its cases', () => {
+  expect(Object.keys(makers).toSorted()).toEqual(ids.toSorted());
+});
+
+test('the benchmark gives the same verdicts on responses to each family', async () => {
+  const cases = [...casesOfFamilies(eachFamily, seed)];
+  expect(cases.length).toBeGreaterThanOrEqual(10_000);
+  expect(cases.filter(({ response }) => response.length >= 100_000).length).toBeGreaterThan(20);
+  const compared = await compare('families', cases);
+  expectTheSame(compared);
+  expect(compared.satisfied / compared.verdicts).toBeGreaterThan(0.3);
+  expect(compared.satisfied / compared.verdicts).toBeLessThan(0.7);
+});
+
+test('the benchmark gives the same verdicts on answers to its prompts', async () => {
+  const given =
+    realRows === undefined
+      ? [...rowsMade(rows, seed)]
+      : linesOf(await readFile(realRows, 'utf8')).map((line) => JSON.parse(line) as Row);
+  expect(given).toHaveLength(rows);
+  expectTheSame(await compare('prompts', [...casesOfRows(given, answers, seed)]));
+});
+
+test("the model of sentences is NLTK's", async () => {
+  const model = join(cache, 'nltk_data/tokenizers/punkt_tab/english');
+  const linesIn = async (name: string) => linesOf(await readFile(join(model, name), 'utf8'));
+  expect([...punkt.sentenceStarters].toSorted()).toEqual(
+    (await linesIn('sent_starters.txt')).toSorted(),
+  );
+  expect([...punkt.collocations].toSorted()).toEqual(
+    (await linesIn('collocations.tab')).map((line) => line.replace('\t', ' ')).toSorted(),
+  );
+  expect([...punkt.abbreviations, '. . '].toSorted()).toEqual(
+    (await linesIn('abbrev_types.txt')).toSorted(),
+  );
+  const contexts = (await linesIn('ortho_context.tab')).map((line) => {
+    const [word = '', flags] = line.split('\t');
+    return { word, flags: Number(flags) };
+  });
+  // Bits 1 to 3: in upper case at the start of a sentence, within one, somewhere. Bits 4 to 6: in lower case.
+  const wordsWith = (wanted: (flags: number) => boolean) =>
+    contexts.flatMap(({ word, flags }) => (wanted(flags) ? [word] : [])).toSorted();
+  const [upper, upperWithin, lowerAtStart, lower] = [0b1110, 0b100, 0b1_0000, 0b111_0000];
+  expect([...punkt.lowerOnlyWithin].toSorted()).toEqual(
+    wordsWith((flags) => (flags & lower) !== 0 && (flags & upperWithin) === 0),
+  );
+  expect([...punkt.lowerAndUpperWithin].toSorted()).toEqual(
+    wordsWith((flags) => (flags & lower) !== 0 && (flags & upperWithin) !== 0),
+  );
+  expect([...punkt.lowerAtStart].toSorted()).toEqual(
+    wordsWith((flags) => (flags & lowerAtStart) !== 0 && (flags & upper) === 0),
+  );
+});
