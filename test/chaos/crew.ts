@@ -65,7 +65,8 @@ export function createCrew(pipeline: Pipeline): Crew {
       const at = Date.now();
       worker.send('SIGKILL');
       await worker.ended;
-      blows.push({ worker: worker.name, from: at, to: at });
+      // Whatever is sent to it from now on reaches nobody, however late the server hears of that.
+      blows.push({ worker: worker.name, from: at, to: Number.POSITIVE_INFINITY });
       note(`${worker.name} killed`);
     },
     async dismiss(worker) {
