@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 /** kafkajs 2.2.4 sets timers for moments before 1970, about which Node 24 warns each time. */
@@ -12,6 +13,8 @@ const execArgv = ['--disable-warning=TimeoutNegativeWarning'];
  */
 export default defineConfig({
   test: {
+    // Of two cores vitest would use one, and most of what these tests do is wait for processes.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       {
         test: {
