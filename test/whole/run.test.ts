@@ -130,7 +130,8 @@ describe('a run that is cut off', () => {
     const server = await simulator({ latencyMs: 20, decodeMsPerToken: 2 });
     const { args, home, out } = placeWith(60, server);
     const { process: child, ended } = spar(args);
-    await sleep(1500);
+    // Until it is at work: a busy machine takes long to start a process.
+    while (server.ledger().total.answered < 20) await sleep(20);
     const killedAt = performance.now();
     child.kill('SIGINT');
     const stopped = await ended;
