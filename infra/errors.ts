@@ -16,6 +16,10 @@ export class Unavailable extends Error {
   override readonly name = 'Unavailable';
 }
 
+/** Whatever was thrown, as an error. */
+export const asError = (thrown: unknown): Error =>
+  thrown instanceof Error ? thrown : new Error(String(thrown));
+
 /**
  * The work is somebody else's from now on: nothing new begins for it here. What was already asked of a model is
  * answered, and journaled for whoever goes on.

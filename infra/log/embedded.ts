@@ -1,3 +1,4 @@
+import { asError } from '../errors.ts';
 import type { Time } from '../time.ts';
 import type {
   Committed,
@@ -142,7 +143,7 @@ export function createEmbeddedLog(
         while (running[partition] && state === 'open' && deliver(partition)) await time.sleep(0);
       } catch (error) {
         running.fill(false);
-        subscriber.failed(error instanceof Error ? error : new Error(String(error)));
+        subscriber.failed(asError(error));
       } finally {
         busy[partition] = false;
       }

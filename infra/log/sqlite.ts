@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { dirname } from 'node:path';
 import { nameOnLog } from '../../topology/topology.ts';
+import { asError } from '../errors.ts';
 import {
   createGroupCommit,
   dataVersion,
@@ -471,7 +472,7 @@ function pollingWatch(
           const failed = [...watching];
           watching.clear();
           for (const { watcher: theirs } of failed) {
-            theirs.failed(error instanceof Error ? error : new Error(String(error)));
+            theirs.failed(asError(error));
           }
         });
       }

@@ -13,7 +13,7 @@ import {
   type Subscription,
   type Transaction,
 } from '../log/log.ts';
-import { GivenUp, RunError, Unavailable } from '../errors.ts';
+import { asError, GivenUp, RunError, Unavailable } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { StorageError } from '../sqlite.ts';
 import { messageOf, oneLine } from '../text.ts';
@@ -646,6 +646,3 @@ function idIn(input: unknown): string | null {
   const { id } = input as { readonly id?: unknown };
   return typeof id === 'string' ? id : null;
 }
-
-const asError = (error: unknown): Error =>
-  error instanceof Error ? error : new Error(String(error));

@@ -1,3 +1,4 @@
+import { asError } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import { messageOf, oneLine } from '../../text.ts';
 import type { Time } from '../../time.ts';
@@ -93,7 +94,7 @@ export function createPoller(
   async function round(): Promise<void> {
     const wanted = running();
     const topics = [...new Set(wanted.map(({ topic }) => topic))];
-    const byBroker = await access.run('following topics', topics, async () => {
+    const byBroker = await access.run(waitingFor, topics, async () => {
       const leaders = new Map<Broker, Followed[]>();
       for (const one of wanted) {
         const broker = await access.leaderOf(one.topic, one.partition);
@@ -167,7 +168,7 @@ export function createPoller(
       return;
     }
     if (failure === 'denied' || failure === 'missing' || failure === null) {
-      const sentence = explained(error, 'following topics', settings.brokers);
+      const sentence = explained(error, waitingFor, settings.brokers);
       for (const one of running()) fail(one, sentence);
       return;
     }
@@ -214,7 +215,7 @@ export function createPoller(
     one.running = false;
     one.ended = true;
     followed.delete(one);
-    one.follower.failed(error instanceof Error ? error : new Error(String(error)));
+    one.follower.failed(asError(error));
   }
 
   return {

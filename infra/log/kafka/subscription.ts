@@ -1,3 +1,4 @@
+import { asError } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import { unlessAborted } from '../../signals.ts';
 import { messageOf, oneLine } from '../../text.ts';
@@ -92,9 +93,9 @@ export async function subscribe(options: SubscriptionOptions): Promise<KafkaSubs
   let closed: Promise<void> | null = null;
 
   const fail = (error: unknown): void => {
-    const asError = error instanceof Error ? error : new Error(String(error));
-    first.reject(asError);
-    if (!closing.signal.aborted) subscriber.failed(asError);
+    const failure = asError(error);
+    first.reject(failure);
+    if (!closing.signal.aborted) subscriber.failed(failure);
   };
 
   /** What goes on beside everything else, and is waited for when all ends. */

@@ -1,4 +1,4 @@
-import { Unavailable } from '../../errors.ts';
+import { asError, Unavailable } from '../../errors.ts';
 import type { Time } from '../../time.ts';
 import type { Watcher } from '../log.ts';
 
@@ -25,6 +25,6 @@ export async function watchSize(
       await time.sleep(watchMs, signal);
     }
   } catch (error) {
-    if (!signal.aborted) watcher.failed(error instanceof Error ? error : new Error(String(error)));
+    if (!signal.aborted) watcher.failed(asError(error));
   }
 }
