@@ -14,7 +14,7 @@ const homes = {
   yaml: ['infra/config/load.ts'],
   diff: ['infra/cli/diff.ts'],
   '@huggingface/tokenizers': ['infra/exports/gates/tokens.ts'],
-  'eld/medium': ['infra/constraints/language.ts', 'infra/exports/gates/language.ts'],
+  'eld/medium': ['infra/language.ts'],
   '@huggingface/hub': ['infra/exports/hub.ts'],
   hyparquet: ['infra/exports/parquet.ts'],
   'hyparquet-writer': ['infra/exports/parquet.ts'],

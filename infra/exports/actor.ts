@@ -4,7 +4,7 @@ import { passingResponses } from '../../processors/rules/training.ts';
 import type { Message } from '../../schemas/records.ts';
 import { topics as all } from '../../topology/topics.ts';
 import { assistant } from './format.ts';
-import type { Iterations, RecordGates, RecordSource } from './refiner.ts';
+import type { Iterations, RecordGates } from './refiner.ts';
 import type { ExportSettings } from './settings.ts';
 import { byKey } from './smallest.ts';
 import { recordAt, records, type Topics } from './topic.ts';
@@ -25,13 +25,8 @@ export async function* actorRows(
   iterations: Iterations,
   settings: ExportSettings['actor'],
   order: Chance,
-  { undecodable, findingOf, rejected }: RecordGates,
+  { undecodable, stays }: RecordGates,
 ): AsyncGenerator<ActorRow> {
-  const stays = (source: RecordSource): boolean => {
-    const finding = findingOf(source);
-    if (finding) rejected(source.row.id, source.row.instruction_id, finding);
-    return finding === null;
-  };
   const places = new Map<string, Place>();
   const keep = (id: string, position: number, response: number | null) => {
     if (!places.has(id)) places.set(id, { id, key: order(`actor/${id}`), position, response });

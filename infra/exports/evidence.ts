@@ -1,6 +1,9 @@
+import type { Responses, Verdicts } from '../../schemas/records.ts';
+import type { Topic } from '../../topology/topology.ts';
 import { topics as all } from '../../topology/topics.ts';
 import { openScratch } from './scratch.ts';
-import { records, recordsFrom, type Topics } from './topic.ts';
+import type { GateSettings } from './settings.ts';
+import { recordsFrom, type Topics } from './topic.ts';
 
 /** What the gates ask about the responses that a pair began with, read from the topics once and kept on disk. */
 export class Evidence {
@@ -19,37 +22,52 @@ export class Evidence {
     'SELECT passed, failed FROM judged WHERE id = ?',
   );
 
-  /** Where the responses of each partition are to be read on. */
-  private readonly cutsRead = new Map<number, number>();
+  /** Where each topic's partitions are to be read on. */
+  private readonly next = new Map<string, number>();
 
-  /** Notes which responses the server cut off, of those that it has not read before. */
-  async readCuts(
+  /** Reads what the gates that are on ask about, of what it has not read before. */
+  async read(
     topics: Topics,
     wanted: ReadonlySet<string>,
+    gates: GateSettings,
     undecodable: (place: string) => void,
   ): Promise<void> {
-    const from = (partition: number) => this.cutsRead.get(partition) ?? 0;
-    const responses = recordsFrom(topics, all.responses, from, undecodable);
-    for await (const { row, partition, offset } of responses) {
-      this.cutsRead.set(partition, offset + 1);
-      if (!wanted.has(row.iteration)) continue;
-      for (const { index, finish_reason } of row.responses) {
-        if (finish_reason === 'length') this.addCut.run(row.id, index);
+    if (gates.truncated !== 'off') {
+      for await (const row of this.unread(topics, all.responses, undecodable)) {
+        if (wanted.has(row.iteration)) this.noteCuts(row);
+      }
+    }
+    if (asksPassRate(gates)) {
+      for await (const row of this.unread(topics, all.verdicts, undecodable)) {
+        if (wanted.has(row.iteration)) this.noteJudged(row);
       }
     }
   }
 
-  /** Notes how many responses to each instruction passed and failed; a tie is neither. */
-  async readVerdicts(
+  private async *unread<Row>(
     topics: Topics,
-    wanted: ReadonlySet<string>,
+    topic: Topic<Row>,
     undecodable: (place: string) => void,
-  ): Promise<void> {
-    for await (const { row } of records(topics, all.verdicts, undecodable)) {
-      if (!wanted.has(row.iteration)) continue;
-      const count = (verdict: string) => row.judged.filter((one) => one.verdict === verdict).length;
-      this.addJudged.run(row.id, count('pass'), count('fail'));
+  ): AsyncGenerator<Row> {
+    const placeOf = (partition: number) => `${topic.name}/${partition}`;
+    const from = (partition: number) => this.next.get(placeOf(partition)) ?? 0;
+    for await (const read of recordsFrom(topics, topic, from, undecodable)) {
+      this.next.set(placeOf(read.partition), read.offset + 1);
+      yield read.row;
     }
+  }
+
+  /** The responses that the server cut off. */
+  private noteCuts({ id, responses }: Responses): void {
+    for (const { index, finish_reason } of responses) {
+      if (finish_reason === 'length') this.addCut.run(id, index);
+    }
+  }
+
+  /** How many responses to an instruction passed and failed; a tie is neither. */
+  private noteJudged({ id, judged }: Verdicts): void {
+    const count = (verdict: string) => judged.filter((one) => one.verdict === verdict).length;
+    this.addJudged.run(id, count('pass'), count('fail'));
   }
 
   /** @param id iteration/instruction */
@@ -67,3 +85,7 @@ export class Evidence {
     this.database.close();
   }
 }
+
+/** Whether verdicts have to be read: they are the largest topic. */
+export const asksPassRate = ({ pass_rate }: GateSettings): boolean =>
+  pass_rate.min > 0 || pass_rate.max < 1;

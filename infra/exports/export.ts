@@ -7,7 +7,7 @@ import { Evidence } from './evidence.ts';
 import { Publication, removeExport, type ExportedFile } from './files.ts';
 import type { Kind, RowOf, Split } from './format.ts';
 import { formatsOf } from './formats.ts';
-import { asksPassRate, openGates } from './gates/gates.ts';
+import { openGates } from './gates/gates.ts';
 import { lineageIn } from './lineage.ts';
 import { manifestOf, type ExportedIteration } from './manifest.ts';
 import { cleaned } from './pairs.ts';
@@ -94,8 +94,7 @@ export async function exportAll(request: ExportRequest): Promise<ExportReport> {
   try {
     const removals = await removalsIn(topics, undecodable);
     const gates = await openGates(settings, removals, evidence, chance);
-    if (settings.gates.truncated !== 'off') await evidence.readCuts(topics, wanted, undecodable);
-    if (asksPassRate(settings.gates)) await evidence.readVerdicts(topics, wanted, undecodable);
+    await evidence.read(topics, wanted, settings.gates, undecodable);
     await choosePairs(
       { topics, iterations: wanted, settings, gates, chance, undecodable },
       candidates,
@@ -126,9 +125,13 @@ export async function exportAll(request: ExportRequest): Promise<ExportReport> {
     await unpairing.finish();
     const gatesFor = (kind: Kind): RecordGates => ({
       undecodable,
-      findingOf: ({ kind: source, row }) =>
-        gates.instruction(row) ?? (source === 'refinement' ? removals.ofPair(row.id) : null),
-      rejected: (id, instruction, finding) => candidates.reject({ kind, id, instruction, finding }),
+      stays({ kind: source, row }) {
+        const finding =
+          gates.instruction(row) ?? (source === 'refinement' ? removals.ofPair(row.id) : null);
+        if (finding)
+          candidates.reject({ kind, id: row.id, instruction: row.instruction_id, finding });
+        return finding === null;
+      },
     });
     if (has('refiner_sft')) {
       const asked = gatesFor('refiner_sft');

@@ -12,7 +12,6 @@ import type { Settings } from '../../processors/settings.ts';
 import type { Refinement, SearchNode, Verdicts } from '../../schemas/records.ts';
 import { topics as all } from '../../topology/topics.ts';
 import { chanceOf } from '../runtime/chance.ts';
-import type { Finding } from './gates/gate.ts';
 import { openScratch } from './scratch.ts';
 import type { ExportSettings } from './settings.ts';
 import { Smallest } from './smallest.ts';
@@ -29,13 +28,12 @@ export type RecordSource =
   | { readonly kind: 'verdicts'; readonly row: Verdicts }
   | { readonly kind: 'node'; readonly row: SearchNode };
 
-/** What keeps records out, and who is told. */
+/** What keeps records out. */
 export interface RecordGates {
   /** Told the place of a record that is none. */
   readonly undecodable: (place: string) => void;
-  /** Null if rows may be made from the record. */
-  readonly findingOf: (source: RecordSource) => Finding | null;
-  readonly rejected: (id: string, instruction: string, finding: Finding) => void;
+  /** Whether rows may be made from the record; what keeps one out is noted. */
+  readonly stays: (source: RecordSource) => boolean;
 }
 
 /** What the rules need of an iteration, by its id. */
@@ -53,13 +51,8 @@ export async function refinerRows(
   iterations: Iterations,
   caps: ExportSettings['caps'],
   order: Chance,
-  { undecodable, findingOf, rejected }: RecordGates,
+  { undecodable, stays }: RecordGates,
 ): Promise<readonly RefinerRow[]> {
-  const stays = (source: RecordSource): boolean => {
-    const finding = findingOf(source);
-    if (finding) rejected(source.row.id, source.row.instruction_id, finding);
-    return finding === null;
-  };
   const sets = {
     refine: new Smallest<RefinerRow>(caps.refine),
     above: new Smallest<RefinerRow>(caps.above),

@@ -9,9 +9,9 @@ import { isMissing } from './read-back.ts';
 import type { PreferenceRow, Split } from './format.ts';
 import { formatsOf } from './formats.ts';
 import { Evidence } from './evidence.ts';
-import { asksPassRate, openGates, type Gates } from './gates/gates.ts';
+import { openGates, type Gates } from './gates/gates.ts';
 import { cleaned } from './pairs.ts';
-import { removalsIn } from './removals.ts';
+import { removalsIn, type Removals } from './removals.ts';
 import type { ExportSettings } from './settings.ts';
 import { recordsFrom, type Read, type Topics } from './topic.ts';
 
@@ -44,6 +44,8 @@ export class Shards {
   private readonly seen = new Set<string>();
   private readonly partitions = new Map<number, Partition>();
   private readonly evidence = new Evidence();
+  private gates: Promise<Gates> | null = null;
+  private removals: Removals | null = null;
   private files: readonly ExportedFile[] = [];
 
   private constructor(request: ShardRequest) {
@@ -77,7 +79,14 @@ export class Shards {
    */
   async write(complete: boolean): Promise<readonly ExportedFile[]> {
     const from = (partition: number) => this.partition(partition).read;
-    const gates = await this.gates();
+    const gates = await (this.gates ??= this.openGates());
+    await this.evidence.read(
+      this.request,
+      new Set(this.request.iterations),
+      this.request.settings.gates,
+      passedOver,
+    );
+    this.removals = await removalsIn(this.request, passedOver);
     for await (const placed of recordsFrom(this.request, all.pairs, from, passedOver)) {
       const partition = this.partition(placed.partition);
       partition.read = placed.offset + 1;
@@ -100,13 +109,13 @@ export class Shards {
     this.evidence.close();
   }
 
-  private async gates(): Promise<Gates> {
+  /** Opened once: tokenizers and benchmarks are large. What people take out is looked at anew each time. */
+  private async openGates(): Promise<Gates> {
     const { request, evidence } = this;
-    const wanted = new Set(request.iterations);
-    const { gates } = request.settings;
-    if (gates.truncated !== 'off') await evidence.readCuts(request, wanted, passedOver);
-    if (asksPassRate(gates)) await evidence.readVerdicts(request, wanted, passedOver);
-    const removals = await removalsIn(request, passedOver);
+    const removals: Removals = {
+      ofInstruction: (asked) => this.removals?.ofInstruction(asked) ?? null,
+      ofPair: (id) => this.removals?.ofPair(id) ?? null,
+    };
     return openGates(request.settings, removals, evidence, this.chance);
   }
 

@@ -1,10 +1,10 @@
 import type { Chance } from '../../../processors/rules/chance.ts';
-import type { Evidence } from '../evidence.ts';
+import { asksPassRate, type Evidence } from '../evidence.ts';
 import type { Removals } from '../removals.ts';
 import type { ExportSettings } from '../settings.ts';
 import { openBenchmarks, type GateFile } from './benchmarks.ts';
 import type { Candidate, Finding, Gate, InstructionGate } from './gate.ts';
-import { languageGate, openDetect } from './language.ts';
+import { languageGate, languageOf } from './language.ts';
 import { modelsGate } from './models.ts';
 import { passRateGate } from './pass-rate.ts';
 import { phrasesGate } from './phrases.ts';
@@ -47,7 +47,7 @@ export async function openGates(
     ...(truncated === 'off' ? [] : [truncationGate(truncated, evidence)]),
     ...(asksPassRate(settings) ? [passRateGate(pass_rate, evidence)] : []),
     ...(length ? [length.gate] : []),
-    ...(language === 'any' ? [] : [languageGate(await openDetect())]),
+    ...(language === 'any' ? [] : [languageGate(languageOf)]),
     ({ pair }) => benchmarks.gate(pair),
   ];
   return {
@@ -71,7 +71,3 @@ export async function checkGateFiles({
   await openBenchmarks(benchmarks);
   if (tokens.tokenizer !== null) await openTokensGate(tokens.tokenizer, tokens);
 }
-
-/** Whether verdicts have to be read: they are the largest topic. */
-export const asksPassRate = ({ pass_rate }: ExportSettings['gates']): boolean =>
-  pass_rate.min > 0 || pass_rate.max < 1;

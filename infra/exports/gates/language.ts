@@ -1,4 +1,5 @@
 import type { PreferencePair } from '../../../schemas/records.ts';
+import { languageDetector } from '../../language.ts';
 import type { Gate } from './gate.ts';
 import { textOf } from './words.ts';
 
@@ -19,16 +20,13 @@ export const languageGate =
     return { reason: 'wrong-language', detail: `${answer}, not ${wanted}` };
   };
 
-/** eld, the detector of DESIGN §11, with its middle-sized data: loaded only where the gate is on. */
-export async function openDetect(): Promise<Detect> {
-  const { eld } = await import('eld/medium');
-  return (text) => {
-    const letters = text.slice(0, lettersMax);
-    if ((letters.match(/\p{L}/gu)?.length ?? 0) < lettersMin) return null;
-    const found = eld.detect(letters);
-    return found.language !== '' && found.isReliable() ? found.language : null;
-  };
-}
+/** Only what is surely told: this is to find a German answer to an English question. */
+export const languageOf: Detect = (text) => {
+  const letters = text.slice(0, lettersMax);
+  if ((letters.match(/\p{L}/gu)?.length ?? 0) < lettersMin) return null;
+  const found = languageDetector().detect(letters);
+  return found.language !== '' && found.isReliable() ? found.language : null;
+};
 
 /** Fewer are a guess; more make it no surer. */
 const lettersMin = 60;
