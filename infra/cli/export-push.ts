@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
 import pc from 'picocolors';
+import { fileText } from '../config/file-text.ts';
 import type { Config } from '../config/schema.ts';
 import { RunError, UsageError } from '../errors.ts';
 import type { ExportReport } from '../exports/export.ts';
 import { pushExport } from '../exports/hub.ts';
-import { messageOf, oneLine } from '../text.ts';
+import { oneLine } from '../text.ts';
 import { counted, jsonLine, print } from './output.ts';
 
 /** What `spar export` needs to know to push. */
@@ -35,21 +35,13 @@ export function tokenFor({ push, follow, tokenFile }: PushFlags): string {
   }
   if (follow) throw new UsageError('--push goes without --follow: a part is never pushed');
   const token =
-    tokenFile === undefined ? process.env['HF_TOKEN'] : readSecret(tokenFile, '--token-file');
+    tokenFile === undefined ? process.env['HF_TOKEN'] : fileText('--token-file', tokenFile).trim();
   if (!token) {
     throw new UsageError(
       'to push, set HF_TOKEN, or name a file that holds the token: --token-file',
     );
   }
   return token;
-}
-
-function readSecret(file: string, what: string): string {
-  try {
-    return readFileSync(file, 'utf8').trim();
-  } catch (error) {
-    throw new UsageError(`${what} cannot be read: ${messageOf(error)}`, { cause: error });
-  }
 }
 
 /** @throws RunError if not all is there, or the hub refuses. */

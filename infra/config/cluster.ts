@@ -1,10 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { Auth, ConfluentRegistryOptions, Tls } from '../codec/confluent-registry.ts';
 import { UsageError } from '../errors.ts';
 import type { KafkaSettings, SaslSettings, TlsSettings } from '../log/kafka/settings.ts';
-import { messageOf } from '../text.ts';
 import type { TopicsAsked } from '../topics/wanted.ts';
+import { fileText } from './file-text.ts';
 import type { Config } from './schema.ts';
 
 /** How to reach a cluster; secrets are values here. */
@@ -184,12 +183,4 @@ function secretOf(
     );
   }
   return value;
-}
-
-function fileText(where: string, path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new UsageError(`${where} cannot be read: ${messageOf(error)}`, { cause: error });
-  }
 }
