@@ -1,7 +1,7 @@
 import type { Settings } from '../../processors/settings.ts';
 import { judgePrompt } from '../../processors/rules/prompts.ts';
 import type { Config } from '../config/schema.ts';
-import type { ResolvedEndpoint } from '../config/settings.ts';
+import { roles, type ResolvedEndpoint } from '../config/settings.ts';
 import { readInstructions, type InputOptions } from '../input/read.ts';
 import { openSeen } from '../input/seen.ts';
 import type { Source } from '../input/source.ts';
@@ -28,6 +28,44 @@ export interface Range {
 
 /** What the plan assumes of a response's length, tokens: a page, where the most is what `max_tokens` allows. */
 const usualAnswerTokens = 400;
+
+/** And of an instruction's, tokens: two or three sentences. */
+const usualInstructionTokens = 100;
+
+/**
+ * What one instruction comes to if its trees are searched to their end and every answer is as long as usual: what a
+ * budget reckons with before it has seen any. Most come to less.
+ */
+export function usualSpend(
+  { sample, judge, search, prompts, negatives_per_instruction }: Settings,
+  endpoints: Readonly<Partial<Record<Role, Pick<ResolvedEndpoint, 'price'>>>>,
+): { readonly tokens: number; readonly cost: number } {
+  const nodes = Math.min(negatives_per_instruction, sample.responses) * nodesMax(search);
+  const judgePromptTokens =
+    textTokens(judgePrompt(prompts, [], '')) + usualInstructionTokens + usualAnswerTokens;
+  const of: Readonly<Record<Role, { readonly prompt: number; readonly completion: number }>> = {
+    actor: {
+      prompt: usualInstructionTokens,
+      completion: sample.responses * usualAnswerTokens,
+    },
+    judge: {
+      prompt: (sample.responses + nodes) * judgePromptTokens,
+      completion: (sample.responses + nodes) * judge.votes * usualAnswerTokens,
+    },
+    refiner: {
+      prompt: nodes * (judgePromptTokens + 2 * usualAnswerTokens),
+      completion: nodes * usualAnswerTokens,
+    },
+  };
+  let [tokens, cost] = [0, 0];
+  for (const role of roles) {
+    const { prompt, completion } = of[role];
+    const price = endpoints[role]?.price ?? null;
+    tokens += prompt + completion;
+    if (price) cost += (prompt * price.prompt + completion * price.completion) / 1_000_000;
+  }
+  return { tokens, cost };
+}
 
 /** Reads the whole source and asks nobody. */
 export async function plan(

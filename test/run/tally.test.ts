@@ -258,7 +258,9 @@ describe('the summary', () => {
       tally,
       { total: counters, thisRun: { 'calls.judge': 1 } },
       { admitted: 3, duplicates: 4, rejected: 5 },
-      { complete: true, unreadSources: [], seconds: 1.23456 },
+      { complete: true,
+        state: 'complete',
+        budget: null, unreadSources: [], seconds: 1.23456 },
     );
     expect(summary).toEqual({
       ...countsOf(counters),

@@ -1,0 +1,372 @@
+import { fullId } from '../../processors/rules/ids.ts';
+import { reserved, roomIn, type Account } from '../../processors/rules/budget.ts';
+import type { Outcome } from '../../schemas/records.ts';
+import { nameOnLog } from '../../topology/topology.ts';
+import { topics } from '../../topology/topics.ts';
+import type { Serde } from '../codec/serde.ts';
+import type { Config } from '../config/schema.ts';
+import { roles } from '../config/settings.ts';
+import { Unavailable, UsageError } from '../errors.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { Log } from '../log/log.ts';
+import type { Ledger } from '../model/ledger.ts';
+import type { Time } from '../time.ts';
+import type { Endpoints } from './lanes.ts';
+import { createTallyReader, follower, type Tally } from './tally.ts';
+
+/** Beyond so much of a budget calls are broken off: what is begun may come out dearer than the mean. */
+export const hardStopShare = 1.1;
+
+/** What was spent on an iteration, what is held back for what is under way, and what is left, for one limit. */
+export interface LimitStanding {
+  readonly limit: number;
+  readonly spent: number;
+  /** For the instructions that are open: what they are expected to come to. */
+  readonly reserved: number;
+  readonly left: number;
+}
+
+/** How an iteration stands with its budget and its target; null for what was not limited. */
+export interface BudgetStanding {
+  readonly tokens: LimitStanding | null;
+  readonly cost: LimitStanding | null;
+  /** A target: `spent` are pairs that are there, `reserved` those that are expected of what is open. */
+  readonly pairs: LimitStanding | null;
+  /** Instructions that were begun and have not ended. */
+  readonly open: number;
+  /** Instructions that are there and were not begun. */
+  readonly notBegun: number;
+}
+
+export type BudgetSettings = Config['budget'];
+
+export const isLimited = ({ max_tokens, max_cost, pairs }: BudgetSettings): boolean =>
+  max_tokens !== null || max_cost !== null || pairs !== null;
+
+/** @throws UsageError if a limit of the cost could not be kept, since some role has no price */
+export function checkBudget({ max_cost }: BudgetSettings, endpoints: Endpoints): void {
+  if (max_cost === null) return;
+  const unpriced = roles.filter((role) => endpoints[role]?.price === null);
+  if (unpriced.length === 0) return;
+  throw new UsageError(
+    `a limit of the cost needs prices, and the ${unpriced.join(' and the ')} ${unpriced.length > 1 ? 'have' : 'has'} ` +
+      'none: set models.default.price (prompt and completion, per million tokens) in the config, or ' +
+      `${unpriced.map((role) => `models.${role}.price`).join(', ')}`,
+  );
+}
+
+/** A budget as the journal of a home remembers it, for those who only look. */
+export interface KeptBudget extends BudgetSettings {
+  readonly guess: BudgetOptions['guess'];
+}
+
+const noteOf = (iteration: string): string => `budget ${iteration}`;
+
+/** Remembers the budget that an iteration has now, or that it has none any more. */
+export async function keepBudget(
+  journal: Pick<Journal, 'note' | 'setNote'>,
+  iteration: string,
+  budget: KeptBudget,
+  time: Pick<Time, 'wall'>,
+): Promise<void> {
+  const name = noteOf(iteration);
+  if (!isLimited(budget) && journal.note(name) === null) return;
+  await journal.setNote(name, JSON.stringify({ ...budget, since: time.wall() }));
+}
+
+/** The budget that an iteration was last given; null if it has none. */
+export function keptBudget(
+  notes: (key: string) => readonly string[],
+  iteration: string,
+): KeptBudget | null {
+  const [latest] = notes(noteOf(iteration))
+    // Only `keepBudget` writes them.
+    .map((json) => JSON.parse(json) as KeptBudget & { readonly since: number })
+    .toSorted((one, other) => other.since - one.since);
+  return latest && isLimited(latest) ? latest : null;
+}
+
+export interface BudgetOptions {
+  readonly settings: BudgetSettings;
+  /** What the first instructions are taken to come to, before any has ended: those of the iteration and its models. */
+  readonly guess: { readonly tokens: number; readonly cost: number };
+  readonly log: Log;
+  readonly serde: Serde;
+  readonly pipeline: string;
+  readonly iteration: string;
+  readonly ledger: Pick<Ledger, 'total' | 'thisRun'>;
+  /** What this process has of the work on instructions: 1 where it is alone. */
+  readonly share: () => number;
+  /** How often the topics are read on. */
+  readonly lookMs: number;
+  readonly time: Time;
+}
+
+/** What became of the budget: all that it allows was done, it was cut off, or the pairs are there. */
+export type BudgetEnd = 'used-up' | 'cut-off' | 'target';
+
+/** The budget of an iteration, over all of its runs and workers. */
+export interface Budget {
+  /** Resolves when the instruction may begin; rejects with the signal's reason if it aborts first. */
+  admit(instruction: string, signal: AbortSignal): Promise<void>;
+  /** Aborted when nothing may be asked for the iteration any more. */
+  readonly cutOff: AbortSignal;
+  /** A call was answered. */
+  answered(): void;
+  /** Reads where the iteration stands. */
+  look(): Promise<void>;
+  /** Looks, before anything is asked, and goes on looking. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** Resolves once there is nothing more to do within it; rejects if the topics cannot be read. */
+  readonly ended: Promise<BudgetEnd>;
+  /** The same, null until then. */
+  readonly end: BudgetEnd | null;
+  /** As of the last look; null before the first. */
+  readonly standing: BudgetStanding | null;
+  /** True while instructions wait that it does not admit. */
+  readonly refuses: boolean;
+}
+
+interface Waiting {
+  readonly id: string;
+  readonly begin: () => void;
+}
+
+/**
+ * Lets instructions begin while what was spent, and what the open ones are expected to come to, stays within the
+ * limits. All of it follows from the journal's counters and the topics, so that it survives a crash, and several
+ * workers need nobody between them: each lets no more begin than its share of what there is room for.
+ *
+ * It is always in one of these modes:
+ *
+ * - **open**: there is room, and whoever asks begins at once;
+ * - **refusing**: there is none; those that ask wait, and whenever an instruction ends there may be room again;
+ * - **ended**: there is none, nothing is open, and it will stay so; or the pairs are there;
+ * - **cut off**: more than the hard stop allows was spent; calls are broken off, and what is open stays open.
+ */
+export function createBudget(options: BudgetOptions): Budget {
+  const { settings, guess, log, serde, pipeline, iteration, ledger, time } = options;
+  const tallies = createTallyReader(log, serde, pipeline, iteration, onOutcome);
+  const followResponses = follower(log, nameOnLog(pipeline, topics.responses), [iteration], (record) => {
+    if (record.key !== null) onResponses(record.key);
+  });
+  /** Instructions with responses that have not ended, and how many of their trees have. */
+  const open = new Map<string, number>();
+  /** The same for those whose responses were not read yet, or that have none; `Infinity` if they have ended. */
+  const early = new Map<string, number>();
+  /** Those that this process lets begin and whose responses are not there yet. */
+  const beginning = new Set<string>();
+  const waiting: Waiting[] = [];
+  const cutOff = new AbortController();
+  const over = new AbortController();
+  const ended = Promise.withResolvers<BudgetEnd>();
+  let end: BudgetEnd | null = null;
+  let begun = 0;
+  let tally: Tally | null = null;
+  /** What the journals counted at the last look, and this process until then. */
+  let counted = { tokens: 0, cost: 0 };
+  let countedHere = { tokens: 0, cost: 0 };
+  let watching: Promise<void> = Promise.resolve();
+
+  function onResponses(id: string): void {
+    beginning.delete(id);
+    if (open.has(id)) return;
+    const trees = early.get(id);
+    early.delete(id);
+    if (trees === undefined) begun++;
+    if (trees !== Infinity) open.set(id, trees ?? 0);
+  }
+
+  function onOutcome({ instruction_id, tree, trees, revision }: Outcome): void {
+    const id = fullId(iteration, instruction_id);
+    beginning.delete(id);
+    const ended = (open.get(id) ?? early.get(id) ?? 0) + 1;
+    const isOver = tree === null || ended >= trees;
+    if (open.has(id)) {
+      if (isOver) open.delete(id);
+      else open.set(id, ended);
+    } else if (revision === 0) {
+      // A retried dead letter has ended before: what comes of it was begun then.
+      if (!early.has(id)) begun++;
+      early.set(id, isOver ? Infinity : ended);
+    }
+  }
+
+  const here = () => ({
+    tokens: (ledger.thisRun['tokens.prompt'] ?? 0) + (ledger.thisRun['tokens.completion'] ?? 0),
+    cost: ledger.thisRun['cost'] ?? 0,
+  });
+
+  /** What is known of: the journals of this machine, or what has ended anywhere, if that is more. */
+  function spent(what: 'tokens' | 'cost'): number {
+    const now = counted[what] + here()[what] - countedHere[what];
+    const { spend } = tally ?? {};
+    if (!spend) return now;
+    const ended = what === 'cost' ? (spend.cost ?? 0) : spend.prompt_tokens + spend.completion_tokens;
+    return Math.max(now, ended);
+  }
+
+  const openNow = () => open.size + beginning.size;
+  const accountOf = (what: 'tokens' | 'cost' | 'pairs'): Account => ({
+    spent: what === 'pairs' ? (tally?.outcomes.paired ?? 0) : spent(what),
+    ended: tally?.ended ?? 0,
+    open: open.size,
+  });
+  const limits = [
+    ['tokens', settings.max_tokens, guess.tokens],
+    ['cost', settings.max_cost, guess.cost],
+    // Before any has ended, each may bring its pair: fewer begin in vain.
+    ['pairs', settings.pairs, 1],
+  ] as const;
+
+  /** Instructions that may begin beside those whose responses are there, wherever they begin. */
+  function room(): number {
+    let least = Infinity;
+    for (const [what, limit, each] of limits) {
+      if (limit === null) continue;
+      const account = accountOf(what);
+      const room = roomIn(limit, account, each);
+      // A target is to be reached, a budget is not to be passed.
+      const whole = what === 'pairs' ? Math.ceil(room) : Math.floor(room);
+      // Without a single one there would never be a mean.
+      const first = account.ended === 0 && account.open === 0 && account.spent < limit ? 1 : 0;
+      least = Math.min(least, Math.max(whole, first));
+    }
+    return least;
+  }
+
+  /** All workers together begin no more than there is room for, and whoever has a share may always begin one. */
+  function mayBegin(): boolean {
+    if (tally === null || cutOff.signal.aborted) return false;
+    const left = room();
+    if (left < 1) return false;
+    return beginning.size < Math.max(1, Math.floor(left * options.share()));
+  }
+
+  function letBegin(): void {
+    while (waiting.length > 0 && !over.signal.aborted && mayBegin()) {
+      const next = waiting.shift();
+      if (!next) return;
+      beginning.add(next.id);
+      next.begin();
+    }
+  }
+
+  function check(): void {
+    if (tally === null) return;
+    const isOver = limits.some(
+      ([what, limit]) => what !== 'pairs' && limit !== null && spent(what) >= limit * hardStopShare,
+    );
+    if (isOver) {
+      cutOff.abort(new Error(`iteration ${iteration} has spent more than its budget`));
+      endWith('cut-off');
+    } else if (settings.pairs !== null && tally.outcomes.paired >= settings.pairs) {
+      endWith('target');
+    } else if (waiting.length > 0 && openNow() === 0 && !mayBegin()) {
+      endWith('used-up');
+    }
+  }
+
+  function endWith(reached: BudgetEnd): void {
+    end ??= reached;
+    ended.resolve(end);
+  }
+
+  async function look(): Promise<void> {
+    const now = here();
+    const total = ledger.total(iteration);
+    await followResponses();
+    const fresh = await tallies.refresh();
+    counted = {
+      tokens: (total['tokens.prompt'] ?? 0) + (total['tokens.completion'] ?? 0),
+      cost: total['cost'] ?? 0,
+    };
+    countedHere = now;
+    tally = fresh;
+    letBegin();
+    check();
+  }
+
+  async function watch(): Promise<void> {
+    const { signal } = over;
+    for (;;) {
+      await time.sleep(options.lookMs, signal).catch(() => undefined);
+      if (signal.aborted) return;
+      await look().catch((error: unknown) => {
+        // What cannot be read for a while is read later; until then nothing new begins.
+        if (!(error instanceof Unavailable)) throw error;
+      });
+    }
+  }
+
+  const standingOf = (what: 'tokens' | 'cost' | 'pairs', limit: number | null, each: number) => {
+    if (limit === null) return null;
+    const account = { ...accountOf(what), open: openNow() };
+    const held = reserved(account, each);
+    return { limit, spent: account.spent, reserved: held, left: Math.max(0, limit - account.spent - held) };
+  };
+
+  return {
+    cutOff: cutOff.signal,
+    ended: ended.promise,
+    get end() {
+      return end;
+    },
+    look,
+    get refuses() {
+      return waiting.length > 0;
+    },
+    get standing() {
+      if (tally === null) return null;
+      const { admitted } = tally;
+      return {
+        tokens: standingOf('tokens', settings.max_tokens, guess.tokens),
+        cost: standingOf('cost', settings.max_cost, guess.cost),
+        pairs: standingOf('pairs', settings.pairs, 1),
+        open: openNow(),
+        notBegun: Math.max(0, admitted - begun - beginning.size),
+      };
+    },
+    async admit(instruction, signal) {
+      const id = fullId(iteration, instruction);
+      // Tried again, or begun before a restart.
+      if (beginning.has(id) || open.has(id)) return;
+      if (waiting.length === 0 && mayBegin()) {
+        beginning.add(id);
+        return;
+      }
+      // A repeat of what has long ended asks nothing, and waits for nobody.
+      if (await log.latest(nameOnLog(pipeline, topics.responses), id)) return;
+      signal.throwIfAborted();
+      const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+      const entry: Waiting = { id, begin: () => resolve(undefined) };
+      const leave = () => {
+        const index = waiting.indexOf(entry);
+        if (index >= 0) waiting.splice(index, 1);
+        reject(signal.reason as Error);
+      };
+      signal.addEventListener('abort', leave, { once: true });
+      waiting.push(entry);
+      letBegin();
+      try {
+        await promise;
+      } finally {
+        signal.removeEventListener('abort', leave);
+      }
+    },
+    answered: check,
+    async start() {
+      await look();
+      watching = watch();
+      watching.catch(ended.reject);
+    },
+    async stop() {
+      over.abort(new Error('the work is over'));
+      await watching.catch(() => undefined);
+      // How it stands in the end is what people are told.
+      await look().catch(() => undefined);
+      tallies.close();
+    },
+  };
+}
