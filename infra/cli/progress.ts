@@ -1,6 +1,7 @@
 import pc from 'picocolors';
 import type { RunProgress } from '../run/run.ts';
 import { oneLine } from '../text.ts';
+import { budgetProgress } from './budget.ts';
 
 /** Everything that the status block shows, as one value. */
 export interface Progress extends Omit<RunProgress, 'counters'> {
@@ -81,13 +82,14 @@ const line = (progress: Progress): string =>
     ...(progress.down === null ? [] : [`waiting: ${oneLine(progress.down, 200)}`]),
   ].join(' · ');
 
-const figures = ({ calls, tokens, cost, inFlight, limit, retries }: Progress): string =>
+const figures = ({ calls, tokens, cost, inFlight, limit, retries, budget }: Progress): string =>
   [
     `${calls} calls`,
     `${short(tokens)} tokens`,
     ...(cost === null ? [] : [`cost ${cost.toFixed(2)}`]),
     `${inFlight}/${limit} in flight`,
     ...(retries > 0 ? [`${retries} retries`] : []),
+    ...(budget === null ? [] : [budgetProgress(budget)]),
   ].join(' · ');
 
 function results(progress: Progress): string {

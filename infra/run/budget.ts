@@ -51,7 +51,7 @@ export function checkBudget({ max_cost }: BudgetSettings, endpoints: Endpoints):
   throw new UsageError(
     `a limit of the cost needs prices, and the ${unpriced.join(' and the ')} ${unpriced.length > 1 ? 'have' : 'has'} ` +
       'none: set models.default.price (prompt and completion, per million tokens) in the config, or ' +
-      `${unpriced.map((role) => `models.${role}.price`).join(', ')}`,
+      unpriced.map((role) => `models.${role}.price`).join(', '),
   );
 }
 
@@ -148,9 +148,14 @@ interface Waiting {
 export function createBudget(options: BudgetOptions): Budget {
   const { settings, guess, log, serde, pipeline, iteration, ledger, time } = options;
   const tallies = createTallyReader(log, serde, pipeline, iteration, onOutcome);
-  const followResponses = follower(log, nameOnLog(pipeline, topics.responses), [iteration], (record) => {
-    if (record.key !== null) onResponses(record.key);
-  });
+  const followResponses = follower(
+    log,
+    nameOnLog(pipeline, topics.responses),
+    [iteration],
+    (record) => {
+      if (record.key !== null) onResponses(record.key);
+    },
+  );
   /** Instructions with responses that have not ended, and how many of their trees have. */
   const open = new Map<string, number>();
   /** The same for those whose responses were not read yet, or that have none; `Infinity` if they have ended. */
@@ -203,7 +208,8 @@ export function createBudget(options: BudgetOptions): Budget {
     const now = counted[what] + here()[what] - countedHere[what];
     const { spend } = tally ?? {};
     if (!spend) return now;
-    const ended = what === 'cost' ? (spend.cost ?? 0) : spend.prompt_tokens + spend.completion_tokens;
+    const ended =
+      what === 'cost' ? (spend.cost ?? 0) : spend.prompt_tokens + spend.completion_tokens;
     return Math.max(now, ended);
   }
 
@@ -304,7 +310,12 @@ export function createBudget(options: BudgetOptions): Budget {
     if (limit === null) return null;
     const account = { ...accountOf(what), open: openNow() };
     const held = reserved(account, each);
-    return { limit, spent: account.spent, reserved: held, left: Math.max(0, limit - account.spent - held) };
+    return {
+      limit,
+      spent: account.spent,
+      reserved: held,
+      left: Math.max(0, limit - account.spent - held),
+    };
   };
 
   return {

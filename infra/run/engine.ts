@@ -116,7 +116,7 @@ export function createEngine(options: EngineOptions): Engine {
       gateway,
       time,
       tableWaitMs: config.limits.table_wait_ms,
-      ...(budget && { admit: budget.admit }),
+      ...(budget && { admit: (instruction, signal) => budget.admit(instruction, signal) }),
     }),
     limits: {
       records: config.limits.records,

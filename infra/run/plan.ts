@@ -19,6 +19,11 @@ export interface Plan {
   readonly tokens: { readonly prompt: Range; readonly completion: Range };
   /** By the price table; null without one. */
   readonly cost: Range | null;
+  /**
+   * Instructions that the budget does for: from all with a tree that is searched to its end, to none with a tree. Null
+   * without a budget.
+   */
+  readonly withinBudget: Range | null;
 }
 
 export interface Range {
@@ -125,14 +130,45 @@ export async function plan(
       generations.judge.most * judge.max_tokens +
       generations.refine.most * refine.max_tokens,
   };
+  const cost = costOf(endpoints.judge.price, prompt, completion);
   return {
     instructions,
     duplicates,
     rejected,
     generations,
     tokens: { prompt, completion },
-    cost: costOf(endpoints.judge.price, prompt, completion),
+    cost,
+    withinBudget: withinBudget(
+      config.budget,
+      instructions,
+      { tokens: prompt.least + completion.least, cost: cost?.least ?? 0 },
+      usualSpend(settings, endpoints),
+    ),
   };
+}
+
+/** @param least what all of them come to if no response fails @param usual what one comes to with its trees */
+function withinBudget(
+  { max_tokens, max_cost }: Config['budget'],
+  instructions: number,
+  least: { readonly tokens: number; readonly cost: number },
+  usual: { readonly tokens: number; readonly cost: number },
+): Range | null {
+  const limits = [
+    [max_tokens, least.tokens, usual.tokens],
+    [max_cost, least.cost, usual.cost],
+  ] as const;
+  const doesFor = (limit: number, one: number) =>
+    one > 0 ? Math.min(instructions, Math.floor(limit / one)) : instructions;
+  const ranges = limits.flatMap(([limit, all, each]) =>
+    limit === null
+      ? []
+      : { least: doesFor(limit, each), most: doesFor(limit, all / Math.max(1, instructions)) },
+  );
+  if (ranges.length === 0) return null;
+  const most = Math.min(...ranges.map((range) => range.most));
+  // The least is of short instructions; long ones may be dearer than that without a single tree.
+  return { least: Math.min(most, ...ranges.map((range) => range.least)), most };
 }
 
 /** Nodes of a tree at the most: a level of `branch`, then `keep` parents each (breadth-first), or all their paths. */
