@@ -89,7 +89,7 @@ export async function standingOf(
 }
 
 async function budgetOf(
-  { log, serde, pipeline, counters, notes }: HomeView,
+  { log, serde, pipeline, isShared, counters, notes }: HomeView,
   settings: Settings,
   given: BudgetSettings | null,
 ): Promise<BudgetStanding | null> {
@@ -102,7 +102,7 @@ async function budgetOf(
   const budget = createBudget({
     settings: kept,
     guess: kept.guess,
-    ...{ log, serde, pipeline, iteration },
+    ...{ log, serde, pipeline, iteration, isShared },
     ledger: { total: counters, thisRun: {} },
     share: () => 0,
     lookMs: 1000,

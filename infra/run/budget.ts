@@ -1,8 +1,15 @@
 import { fullId } from '../../processors/rules/ids.ts';
-import { reserved, roomIn, type Account } from '../../processors/rules/budget.ts';
-import type { Outcome } from '../../schemas/records.ts';
-import { nameOnLog } from '../../topology/topology.ts';
+import {
+  pairsExpected,
+  reserved,
+  roomIn,
+  roomUntil,
+  type Account,
+} from '../../processors/rules/budget.ts';
+import type { Outcome, Spend } from '../../schemas/records.ts';
+import { nameOnLog, type Topic } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
+import { rowIn } from '../codec/rows.ts';
 import type { Serde } from '../codec/serde.ts';
 import type { Config } from '../config/schema.ts';
 import { roles } from '../config/settings.ts';
@@ -95,6 +102,11 @@ export interface BudgetOptions {
   readonly pipeline: string;
   readonly iteration: string;
   readonly ledger: Pick<Ledger, 'total' | 'thisRun'>;
+  /**
+   * Whether others may work on the iteration whose journals are not here: then what they have spent on open instructions
+   * is read from the topics.
+   */
+  readonly isShared: boolean;
   /** What this process has of the work on instructions: 1 where it is alone. */
   readonly share: () => number;
   /** How often the topics are read on. */
@@ -120,7 +132,7 @@ export interface Budget {
   stop(): Promise<void>;
   /** Resolves once there is nothing more to do within it; rejects if the topics cannot be read. */
   readonly ended: Promise<BudgetEnd>;
-  /** The same, null until then. */
+  /** The same as things stand, null until then. */
   readonly end: BudgetEnd | null;
   /** As of the last look; null before the first. */
   readonly standing: BudgetStanding | null;
@@ -148,18 +160,25 @@ interface Waiting {
 export function createBudget(options: BudgetOptions): Budget {
   const { settings, guess, log, serde, pipeline, iteration, ledger, time } = options;
   const tallies = createTallyReader(log, serde, pipeline, iteration, onOutcome);
-  const followResponses = follower(
-    log,
-    nameOnLog(pipeline, topics.responses),
-    [iteration],
-    (record) => {
+  const followed = [
+    follower(log, nameOnLog(pipeline, topics.responses), [iteration], (record) => {
       if (record.key !== null) onResponses(record.key);
-    },
-  );
+    }),
+    ...(options.isShared
+      ? // Each of them carries all that was spent before.
+        [
+          spendOn(topics.responses),
+          spendOn(topics.verdicts),
+          spendOn(topics.expand),
+          spendOn(topics.evaluate),
+        ]
+      : []),
+  ];
   /** Instructions with responses that have not ended, and how many of their trees have. */
   const open = new Map<string, number>();
   /** The same for those whose responses were not read yet, or that have none; `Infinity` if they have ended. */
   const early = new Map<string, number>();
+  const underWay = createOpenSpend();
   /** Those that this process lets begin and whose responses are not there yet. */
   const beginning = new Set<string>();
   const waiting: Waiting[] = [];
@@ -188,6 +207,7 @@ export function createBudget(options: BudgetOptions): Budget {
     beginning.delete(id);
     const ended = (open.get(id) ?? early.get(id) ?? 0) + 1;
     const isOver = tree === null || ended >= trees;
+    underWay.ended(id, isOver ? null : tree);
     if (open.has(id)) {
       if (isOver) open.delete(id);
       else open.set(id, ended);
@@ -198,19 +218,25 @@ export function createBudget(options: BudgetOptions): Budget {
     }
   }
 
+  function spendOn<Row extends OpenRow>(topic: Topic<Row>): () => Promise<void> {
+    return follower(log, nameOnLog(pipeline, topic), [iteration], async (record) => {
+      const row = await rowIn({ serde }, topic, record);
+      if (!row) return;
+      const id = fullId(iteration, row.instruction_id);
+      if (open.has(id)) underWay.note(id, row.tree ?? null, amountsOf(row));
+    });
+  }
+
   const here = () => ({
     tokens: (ledger.thisRun['tokens.prompt'] ?? 0) + (ledger.thisRun['tokens.completion'] ?? 0),
     cost: ledger.thisRun['cost'] ?? 0,
   });
 
-  /** What is known of: the journals of this machine, or what has ended anywhere, if that is more. */
+  /** What is known of: by the journals of this machine, or by the topics, if that is more. */
   function spent(what: 'tokens' | 'cost'): number {
     const now = counted[what] + here()[what] - countedHere[what];
-    const { spend } = tally ?? {};
-    if (!spend) return now;
-    const ended =
-      what === 'cost' ? (spend.cost ?? 0) : spend.prompt_tokens + spend.completion_tokens;
-    return Math.max(now, ended);
+    const onEnded = tally ? amountsOf(tally.spend)[what] : 0;
+    return Math.max(now, onEnded + underWay.sum[what]);
   }
 
   const openNow = () => open.size + beginning.size;
@@ -220,24 +246,21 @@ export function createBudget(options: BudgetOptions): Budget {
     open: open.size,
   });
   const limits = [
-    ['tokens', settings.max_tokens, guess.tokens],
-    ['cost', settings.max_cost, guess.cost],
-    // Before any has ended, each may bring its pair: fewer begin in vain.
-    ['pairs', settings.pairs, 1],
+    ['tokens', settings.max_tokens],
+    ['cost', settings.max_cost],
   ] as const;
 
   /** Instructions that may begin beside those whose responses are there, wherever they begin. */
   function room(): number {
-    let least = Infinity;
-    for (const [what, limit, each] of limits) {
+    // A target is to be reached, a budget is not to be passed.
+    let least =
+      settings.pairs === null ? Infinity : Math.ceil(roomUntil(settings.pairs, accountOf('pairs')));
+    for (const [what, limit] of limits) {
       if (limit === null) continue;
       const account = accountOf(what);
-      const room = roomIn(limit, account, each);
-      // A target is to be reached, a budget is not to be passed.
-      const whole = what === 'pairs' ? Math.ceil(room) : Math.floor(room);
       // Without a single one there would never be a mean.
       const first = account.ended === 0 && account.open === 0 && account.spent < limit ? 1 : 0;
-      least = Math.min(least, Math.max(whole, first));
+      least = Math.min(least, Math.max(Math.floor(roomIn(limit, account, guess[what])), first));
     }
     return least;
   }
@@ -262,7 +285,7 @@ export function createBudget(options: BudgetOptions): Budget {
   function check(): void {
     if (tally === null) return;
     const isOver = limits.some(
-      ([what, limit]) => what !== 'pairs' && limit !== null && spent(what) >= limit * hardStopShare,
+      ([what, limit]) => limit !== null && spent(what) >= limit * hardStopShare,
     );
     if (isOver) {
       cutOff.abort(new Error(`iteration ${iteration} has spent more than its budget`));
@@ -275,14 +298,14 @@ export function createBudget(options: BudgetOptions): Budget {
   }
 
   function endWith(reached: BudgetEnd): void {
-    end ??= reached;
-    ended.resolve(end);
+    if (end === null || end === 'used-up') end = reached;
+    ended.resolve(reached);
   }
 
   async function look(): Promise<void> {
     const now = here();
     const total = ledger.total(iteration);
-    await followResponses();
+    for (const follow of followed) await follow();
     const fresh = await tallies.refresh();
     counted = {
       tokens: (total['tokens.prompt'] ?? 0) + (total['tokens.completion'] ?? 0),
@@ -306,23 +329,20 @@ export function createBudget(options: BudgetOptions): Budget {
     }
   }
 
-  const standingOf = (what: 'tokens' | 'cost' | 'pairs', limit: number | null, each: number) => {
+  const standingOf = (what: 'tokens' | 'cost' | 'pairs', limit: number | null) => {
     if (limit === null) return null;
     const account = { ...accountOf(what), open: openNow() };
-    const held = reserved(account, each);
-    return {
-      limit,
-      spent: account.spent,
-      reserved: held,
-      left: Math.max(0, limit - account.spent - held),
-    };
+    const held = what === 'pairs' ? pairsExpected(account) : reserved(account, guess[what]);
+    const left = Math.max(0, limit - account.spent - held);
+    return { limit, spent: account.spent, reserved: held, left };
   };
 
   return {
     cutOff: cutOff.signal,
     ended: ended.promise,
     get end() {
-      return end;
+      // Another worker may have had room, and what it began be seen only now.
+      return end === 'used-up' && openNow() > 0 ? null : end;
     },
     look,
     get refuses() {
@@ -332,9 +352,9 @@ export function createBudget(options: BudgetOptions): Budget {
       if (tally === null) return null;
       const { admitted } = tally;
       return {
-        tokens: standingOf('tokens', settings.max_tokens, guess.tokens),
-        cost: standingOf('cost', settings.max_cost, guess.cost),
-        pairs: standingOf('pairs', settings.pairs, 1),
+        tokens: standingOf('tokens', settings.max_tokens),
+        cost: standingOf('cost', settings.max_cost),
+        pairs: standingOf('pairs', settings.pairs),
         open: openNow(),
         notBegun: Math.max(0, admitted - begun - beginning.size),
       };
@@ -378,6 +398,58 @@ export function createBudget(options: BudgetOptions): Budget {
       // How it stands in the end is what people are told.
       await look().catch(() => undefined);
       tallies.close();
+    },
+  };
+}
+
+type OpenRow = Spend & { readonly instruction_id: string; readonly tree?: number };
+
+interface Amounts {
+  readonly tokens: number;
+  readonly cost: number;
+}
+
+const amountsOf = ({ prompt_tokens, completion_tokens, cost }: Spend): Amounts => ({
+  tokens: prompt_tokens + completion_tokens,
+  cost: cost ?? 0,
+});
+
+/** What was spent on instructions that have not ended, by the latest that was read of each of their trees. */
+function createOpenSpend(): {
+  readonly sum: Amounts;
+  /** @param tree null for what came before the trees, which the first of them takes over */
+  note(id: string, tree: number | null, spent: Amounts): void;
+  /** @param tree null for all of it */
+  ended(id: string, tree: number | null): void;
+} {
+  const byTree = new Map<string, Map<number | null, Amounts>>();
+  const sum = { tokens: 0, cost: 0 };
+  const add = ({ tokens, cost }: Amounts, sign: 1 | -1) => {
+    sum.tokens += sign * tokens;
+    sum.cost += sign * cost;
+  };
+  const forget = (trees: Map<number | null, Amounts>, tree: number | null) => {
+    const before = trees.get(tree);
+    if (before && trees.delete(tree)) add(before, -1);
+  };
+  return {
+    sum,
+    note(id, tree, spent) {
+      const trees = byTree.get(id) ?? new Map<number | null, Amounts>();
+      byTree.set(id, trees);
+      // Topics are read one after the other: what is less came earlier.
+      if ((trees.get(tree)?.tokens ?? 0) > spent.tokens) return;
+      if (tree === null && [...trees.keys()].some((known) => known !== null)) return;
+      if (tree !== null) forget(trees, null);
+      forget(trees, tree);
+      trees.set(tree, spent);
+      add(spent, 1);
+    },
+    ended(id, tree) {
+      const trees = byTree.get(id);
+      if (!trees) return;
+      for (const known of tree === null ? [...trees.keys()] : [tree]) forget(trees, known);
+      if (tree === null) byTree.delete(id);
     },
   };
 }

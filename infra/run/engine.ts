@@ -203,6 +203,7 @@ export function createEngine(options: EngineOptions): Engine {
       pipeline,
       iteration: options.settings.iteration,
       ledger,
+      isShared: home.isShared,
       // Whoever has half of the partitions begins half of what may begin.
       share: () => {
         const first = runtime.stats().find(({ stage }) => firstSteps(dataflow).has(stage));

@@ -29,3 +29,24 @@ export function roomIn(limit: number, account: Account, guess: number): number {
   // Where nothing costs anything, there is room for all of them.
   return mean > 0 ? Math.max(0, left / mean - account.open) : Infinity;
 }
+
+/**
+ * Pairs that an instruction is expected to bring. Those that end first are the ones without a pair, so each open one
+ * is taken to bring one: too many at first, and right as more have ended than are open.
+ */
+const pairsEach = ({ spent, ended, open }: Account): number =>
+  (1 + spent + open) / (1 + ended + open);
+
+/** Pairs that are expected of the open ones. */
+export const pairsExpected = (account: Account): number => account.open * pairsEach(account);
+
+/** How many instructions may begin beside those that are open, until as many pairs as wanted are there or expected. */
+export function roomUntil(target: number, account: Account): number {
+  const { spent, ended, open } = account;
+  const missing = target - spent;
+  if (missing <= 0) return 0;
+  // As many open ones as `pairsExpected` takes to be worth what is missing.
+  const half = (missing - 1 - spent) / 2;
+  const enough = half + Math.sqrt(half ** 2 + missing * (1 + ended));
+  return Math.max(0, enough - open);
+}

@@ -1,6 +1,12 @@
 import { fc, test as laws } from '@fast-check/vitest';
 import { describe, expect, test } from 'vitest';
-import { expected, reserved, roomIn } from '../../../processors/rules/budget.ts';
+import {
+  expected,
+  pairsExpected,
+  reserved,
+  roomIn,
+  roomUntil,
+} from '../../../processors/rules/budget.ts';
 
 const guess = 100;
 
@@ -39,6 +45,39 @@ describe('the room for further ones', () => {
       if (room < 1) return;
       const more = { spent, ended, open: open + room };
       expect(spent + reserved(more, guess)).toBeLessThanOrEqual(limit * (1 + 1e-9));
+    },
+  );
+});
+
+describe('the room until a target of pairs', () => {
+  test.each([
+    ['is one for each pair at first', 20, { spent: 0, ended: 0, open: 0 }, 20],
+    ['is none once they are there', 20, { spent: 20, ended: 90, open: 3 }, 0],
+    [
+      'does not open because the first ones end without a pair',
+      20,
+      { spent: 0, ended: 10, open: 20 },
+      7.1,
+    ],
+    [
+      'is by the share that brings one, once many have ended',
+      1010,
+      { spent: 1000, ended: 2000, open: 0 },
+      19.8,
+    ],
+  ])('%s', (_name, target, account, room) => {
+    expect(roomUntil(target, account)).toBeCloseTo(room, 1);
+  });
+
+  const amount = fc.integer({ min: 0, max: 100_000 });
+  laws.prop([fc.integer({ min: 1, max: 100_000 }), amount, amount, amount])(
+    'is filled when as many pairs as are missing are expected, and never before',
+    (target, spent, ended, open) => {
+      const account = { spent, ended: ended + spent, open };
+      const room = roomUntil(target, account);
+      const expectedThen = pairsExpected({ ...account, open: open + room });
+      if (room > 0) expect(spent + expectedThen).toBeCloseTo(target, 3);
+      else expect(spent + expectedThen).toBeGreaterThanOrEqual(target - 1e-6);
     },
   );
 });
