@@ -266,13 +266,16 @@ function nextSteps(standing: Standing, isShared: boolean, flags: Flags): readonl
 }
 
 /** One process does it all, and the same command goes on. */
-const goOnHere = ({ complete, unreadSources }: Standing): readonly string[] => [
+const goOnHere = ({ complete, unreadSources, budget }: Standing): readonly string[] => [
   ...unreadSources.map(
     (name) => `${runAgain(name)}: the same command, unless it is going on, reads the rest`,
   ),
   ...(complete || unreadSources.length > 0
     ? []
-    : ['a run that is going on will finish it; if none is, give the same spar run command again']),
+    : [
+        'a run that is going on will finish it; if none is, give the same spar run command again' +
+          (budget ? ', with a larger budget if this one is used up' : ''),
+      ]),
 ];
 
 /** On a cluster some read sources, and others work. */

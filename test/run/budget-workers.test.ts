@@ -1,21 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import { settingsOf } from '../../infra/config/settings.ts';
 import type { Home } from '../../infra/home/home.ts';
-import { readInstructions } from '../../infra/input/read.ts';
-import { openSeen } from '../../infra/input/seen.ts';
 import type { Journal } from '../../infra/journal/journal.ts';
 import { createMemoryJournal } from '../../infra/journal/memory.ts';
 import type { Log } from '../../infra/log/log.ts';
 import { silentLogger } from '../../infra/logger.ts';
-import { admit } from '../../infra/run/admit.ts';
 import { createTallyReader } from '../../infra/run/tally.ts';
 import { work, type WorkerProgress } from '../../infra/run/worker.ts';
 import { batchingServer, type BatchingServer } from '../support/batching-server.ts';
 import { memoryHome } from '../support/home.ts';
 import { sharedLog } from '../support/shared-log.ts';
-import { instantTime } from '../support/time.ts';
 import { virtualTime } from '../support/virtual-time.ts';
-import { configOf, endpointOf, sourceOf } from './support.ts';
+import { admitTo, configOf, endpointOf } from './support.ts';
 
 const count = 150;
 const lines = Array.from({ length: count }, (_, index) =>
@@ -30,29 +26,9 @@ interface Crew {
 
 const crewOf = async (workers: number): Promise<Crew> => {
   const home = await memoryHome(6);
-  await admitTo(home);
+  await admitTo(home, lines);
   return { home, journals: Array.from({ length: workers }, () => createMemoryJournal()) };
 };
-
-async function admitTo(home: Home): Promise<void> {
-  const seen = openSeen();
-  await admit(
-    readInstructions(sourceOf(lines), { format: 'auto', maxLineBytes: 10_000, seen }),
-    {
-      ...home,
-      iteration: '1',
-      time: instantTime(),
-      limit: null,
-      strict: true,
-      ready: () => Promise.resolve(),
-      contextTokens: () => null,
-      onRejected: () => undefined,
-      signal: new AbortController().signal,
-    },
-    { taken: 0, admitted: 0, duplicates: 0, rejected: 0 },
-  );
-  seen.close();
-}
 
 /**
  * Workers on one log, each with a journal, a server and a budget of its own and nobody between them, until nothing
