@@ -105,6 +105,7 @@ async function budgetOf(
     ...{ log, serde, pipeline, iteration, isShared },
     ledger: { total: counters, thisRun: {} },
     share: () => 0,
+    isIdle: () => false,
     lookMs: 1000,
     time: systemTime,
   });

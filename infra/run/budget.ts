@@ -109,6 +109,8 @@ export interface BudgetOptions {
   readonly isShared: boolean;
   /** What this process has of the work on instructions: 1 where it is alone. */
   readonly share: () => number;
+  /** Whether the later stages of this process have nothing to do. */
+  readonly isIdle: () => boolean;
   /** How often the topics are read on. */
   readonly lookMs: number;
   readonly time: Time;
@@ -140,8 +142,12 @@ export interface Budget {
   readonly refuses: boolean;
 }
 
+/** After so long with nothing to do, open instructions are taken to be somebody else's, or nobody's. */
+const leftMs = 60_000;
+
 interface Waiting {
   readonly id: string;
+  readonly signal: AbortSignal;
   readonly begin: () => void;
 }
 
@@ -179,14 +185,15 @@ export function createBudget(options: BudgetOptions): Budget {
   /** The same for those whose responses were not read yet, or that have none; `Infinity` if they have ended. */
   const early = new Map<string, number>();
   const underWay = createOpenSpend();
-  /** Those that this process lets begin and whose responses are not there yet. */
-  const beginning = new Set<string>();
+  /** Those that this process lets begin and whose responses are not there yet, each with the signal that ends it. */
+  const beginning = new Map<string, AbortSignal>();
   const waiting: Waiting[] = [];
   const cutOff = new AbortController();
   const over = new AbortController();
   const ended = Promise.withResolvers<BudgetEnd>();
   let end: BudgetEnd | null = null;
   let begun = 0;
+  let idleSince = time.monotonic();
   let tally: Tally | null = null;
   /** What the journals counted at the last look, and this process until then. */
   let counted = { tokens: 0, cost: 0 };
@@ -277,7 +284,7 @@ export function createBudget(options: BudgetOptions): Budget {
     while (waiting.length > 0 && !over.signal.aborted && mayBegin()) {
       const next = waiting.shift();
       if (!next) return;
-      beginning.add(next.id);
+      beginning.set(next.id, next.signal);
       next.begin();
     }
   }
@@ -292,9 +299,16 @@ export function createBudget(options: BudgetOptions): Budget {
       endWith('cut-off');
     } else if (settings.pairs !== null && tally.outcomes.paired >= settings.pairs) {
       endWith('target');
-    } else if (waiting.length > 0 && openNow() === 0 && !mayBegin()) {
+    } else if (waiting.length > 0 && !mayBegin() && (openNow() === 0 || isLeft())) {
       endWith('used-up');
     }
+  }
+
+  /** What is open is not for this process to end, if it is for any: a topic may have been cleared of it. */
+  function isLeft(): boolean {
+    const now = time.monotonic();
+    if (beginning.size > 0 || !options.isIdle()) idleSince = now;
+    return now - idleSince >= leftMs;
   }
 
   function endWith(reached: BudgetEnd): void {
@@ -306,6 +320,8 @@ export function createBudget(options: BudgetOptions): Budget {
     const now = here();
     const total = ledger.total(iteration);
     for (const follow of followed) await follow();
+    // Given up with its partition: whoever has that now begins it anew.
+    for (const [id, signal] of beginning) if (signal.aborted) beginning.delete(id);
     const fresh = await tallies.refresh();
     counted = {
       tokens: (total['tokens.prompt'] ?? 0) + (total['tokens.completion'] ?? 0),
@@ -364,14 +380,14 @@ export function createBudget(options: BudgetOptions): Budget {
       // Tried again, or begun before a restart.
       if (beginning.has(id) || open.has(id)) return;
       if (waiting.length === 0 && mayBegin()) {
-        beginning.add(id);
+        beginning.set(id, signal);
         return;
       }
       // A repeat of what has long ended asks nothing, and waits for nobody.
       if (await log.latest(nameOnLog(pipeline, topics.responses), id)) return;
       signal.throwIfAborted();
       const { promise, resolve, reject } = Promise.withResolvers<undefined>();
-      const entry: Waiting = { id, begin: () => resolve(undefined) };
+      const entry: Waiting = { id, signal, begin: () => resolve(undefined) };
       const leave = () => {
         const index = waiting.indexOf(entry);
         if (index >= 0) waiting.splice(index, 1);

@@ -209,6 +209,10 @@ export function createEngine(options: EngineOptions): Engine {
         const first = runtime.stats().find(({ stage }) => firstSteps(dataflow).has(stage));
         return home.isShared ? (first?.partitions ?? 0) / log.partitions : 1;
       },
+      isIdle: () =>
+        runtime
+          .stats()
+          .every(({ stage, inFlight }) => inFlight === 0 || firstSteps(dataflow).has(stage)),
       lookMs: home.isShared ? 500 : 100,
       time,
     });
