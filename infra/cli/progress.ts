@@ -1,15 +1,16 @@
 import pc from 'picocolors';
 import type { RunProgress } from '../run/run.ts';
 import { oneLine } from '../text.ts';
-import { budgetProgress } from './budget.ts';
 
 /** Everything that the status block shows, as one value. */
-export interface Progress extends Omit<RunProgress, 'counters'> {
+export interface Progress extends Omit<RunProgress, 'counters' | 'budget'> {
   readonly title: string;
   readonly calls: number;
   readonly tokens: number;
   readonly cost: number | null;
   readonly retries: number;
+  /** How the run stands with its budget, in words; null without one. */
+  readonly budget: string | null;
 }
 
 export interface ProgressView {
@@ -89,7 +90,7 @@ const figures = ({ calls, tokens, cost, inFlight, limit, retries, budget }: Prog
     ...(cost === null ? [] : [`cost ${cost.toFixed(2)}`]),
     `${inFlight}/${limit} in flight`,
     ...(retries > 0 ? [`${retries} retries`] : []),
-    ...(budget === null ? [] : [budgetProgress(budget)]),
+    ...(budget === null ? [] : [budget]),
   ].join(' · ');
 
 function results(progress: Progress): string {

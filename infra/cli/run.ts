@@ -41,7 +41,7 @@ import {
   type ProgressView,
 } from './progress.ts';
 import { exportBar } from './bar.ts';
-import { budgetSentence, shortOfTarget } from './budget.ts';
+import { budgetProgress, budgetSentence, shortOfTarget } from './budget.ts';
 import { onInterrupt } from './interrupt.ts';
 import { boundedNotices } from './notices.ts';
 import { openPipeline, workLogger } from './pipeline.ts';
@@ -275,6 +275,7 @@ const progressOf = (title: string, progress: RunProgress): Progress => {
     tokens: (counters['tokens.prompt'] ?? 0) + (counters['tokens.completion'] ?? 0),
     cost: counters['cost'] ?? null,
     retries: sum('retries.'),
+    budget: progress.budget && budgetProgress(progress.budget),
   };
 };
 
