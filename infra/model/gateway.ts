@@ -83,6 +83,8 @@ export function createGateway(
    * there is no other process.
    */
   elsewhere?: (draw: string) => Promise<void> | null,
+  /** Aborted when nothing may be asked for the iteration any more; null if nothing limits it. */
+  cutOff: (iteration: string) => AbortSignal | null = () => null,
 ): Gateway {
   /** Draws that are being asked for; it is bounded by the records in flight. */
   const underWay = new Map<string, UnderWay>();
@@ -178,8 +180,10 @@ export function createGateway(
     ids: readonly string[],
     request: ModelRequest,
     { origin, role, lane, priority }: Way,
-    signal: AbortSignal,
+    asker: AbortSignal,
   ): Promise<readonly JournalEntry[]> {
+    const cut = cutOff(origin.iteration);
+    const signal = cut ? AbortSignal.any([asker, cut]) : asker;
     const purpose = purposeOf[request.role];
     const seed = seedOf(ids[0] as string);
     const call: Call = {
@@ -195,7 +199,7 @@ export function createGateway(
         (go) => sendInTurn(ids, call, lane, priority, go, signal),
         seed / 2 ** 31,
         signal,
-        (error) => ledger.count(origin.iteration, retryCounters(error)),
+        (error) => ledger.count(origin.iteration, retryCounters(error, role)),
       );
       const spend = spendOf(call, answer, role, lane);
       const entries = ids.map((id, index) => {
@@ -213,6 +217,8 @@ export function createGateway(
       return entries;
     } catch (error) {
       if (error instanceof AnsweredElsewhere) return error.entries;
+      // No record's fault: what it needs is not asked, and it stays as it is until somebody goes on with it.
+      if (cut?.aborted) await unlessAborted(new Promise<never>(() => undefined), asker);
       throw signal.aborted ? (signal.reason as Error) : forProcessor(error, lane, request);
     }
   }
@@ -355,15 +361,24 @@ function spendOf(call: Call, answer: CallAnswer, { price }: RoleLanes, lane: Lan
     prompt_tokens: usage.prompt_tokens,
     completion_tokens: completion,
     tokens_estimated: !trusted,
-    cost: price && (usage.prompt_tokens * price.prompt + completion * price.completion) / 1_000_000,
+    cost: price && costOf({ ...usage, completion_tokens: completion }, price),
   };
 }
+
+const costOf = (
+  usage: { readonly prompt_tokens: number; readonly completion_tokens: number },
+  price: { readonly prompt: number; readonly completion: number },
+): number =>
+  (usage.prompt_tokens * price.prompt + usage.completion_tokens * price.completion) / 1_000_000;
 
 /** A rough guess, four characters a token, for servers that do not count. */
 export const estimatedTokens = (texts: readonly string[]): number =>
   texts.reduce((sum, text) => sum + Math.ceil(text.length / 4), 0);
 
-function retryCounters({ kind, status, usage }: CallError): Record<string, number> {
+function retryCounters(
+  { kind, status, usage }: CallError,
+  { price }: RoleLanes,
+): Record<string, number> {
   const reason =
     kind === 'rate-limited'
       ? '429'
@@ -378,6 +393,7 @@ function retryCounters({ kind, status, usage }: CallError): Record<string, numbe
     ...(usage && {
       'tokens.prompt': usage.prompt_tokens,
       'tokens.completion': usage.completion_tokens,
+      ...(price && { cost: costOf(usage, price) }),
     }),
   };
 }

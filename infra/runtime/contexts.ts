@@ -18,6 +18,8 @@ export interface ContextsOptions {
   readonly time: Time;
   /** How long a record waits for the row it joins with. */
   readonly tableWaitMs: number;
+  /** Resolves when the first stage may begin with an instruction; at once, unless something limits them. */
+  readonly admit?: (instruction: string, signal: AbortSignal) => Promise<void>;
 }
 
 /**
@@ -95,6 +97,7 @@ export function createContexts(options: ContextsOptions): Contexts {
         );
       }
       const instruction = instructionOf(input, record);
+      if (iteration !== null) await options.admit?.(instruction, signal);
       return {
         settings,
         signal,
