@@ -11,7 +11,7 @@ import { drawIds, seedOf, shareOf, type Origin } from './draw.ts';
 import { CallError, type Call, type CallAnswer, type Endpoint, type Purpose } from './endpoint.ts';
 import type { Ledger } from './ledger.ts';
 import type { Policy } from './policy.ts';
-import { CallQueue } from './queue.ts';
+import type { CallQueue, Turn } from './queue.ts';
 
 /** An endpoint with everything that is learnt about it: one per URL and model, shared by the roles that use it. */
 export interface Lane {
@@ -39,10 +39,7 @@ export interface RoleLanes {
 }
 
 /** In which order calls are served: see `CallQueue`. */
-export interface Priority {
-  readonly rank: number;
-  readonly order: number;
-}
+export type Priority = Omit<Turn, 'ask'>;
 
 export interface Gateway {
   /** Whether the model behind the role is the one that an iteration was opened with. */
@@ -87,6 +84,7 @@ export function createGateway(
   /** Draws that are being asked for; it is bounded by the records in flight. */
   const underWay = new Map<string, UnderWay>();
   let isReady = false;
+  let asks = 0;
   /** When a call last had its turn, and what is waited for after a long while without one. */
   let turnMs = -Infinity;
   let catchingUp: Promise<void> | null = null;
@@ -143,8 +141,9 @@ export function createGateway(
     // `serves` said so before the record began.
     if (!role) throw new Error(`nobody here answers for the ${request.role}`);
     const lane = laneFor(role, origin.instruction);
+    const turn = { ...priority, ask: asks++ };
     for (const group of chunks(fresh, Math.min(lane.choicesMax, role.choicesMax))) {
-      const asked = askFor(group, request, { origin, role, lane, priority }, signal);
+      const asked = askFor(group, request, { origin, role, lane, turn }, signal);
       for (const [index, id] of group.entries()) {
         const entry = asked.then((entries) => entries[index] as JournalEntry);
         underWay.set(id, { entry, askers: 0 });
@@ -177,7 +176,7 @@ export function createGateway(
   async function askFor(
     ids: readonly string[],
     request: ModelRequest,
-    { origin, role, lane, priority }: Way,
+    { origin, role, lane, turn }: Way,
     signal: AbortSignal,
   ): Promise<readonly JournalEntry[]> {
     const purpose = purposeOf[request.role];
@@ -192,7 +191,7 @@ export function createGateway(
     };
     try {
       const answer = await lane.policy.run(
-        (go) => sendInTurn(ids, call, lane, priority, go, signal),
+        (go) => sendInTurn(ids, call, lane, turn, go, signal),
         seed / 2 ** 31,
         signal,
         (error) => ledger.count(origin.iteration, retryCounters(error)),
@@ -222,11 +221,11 @@ export function createGateway(
     ids: readonly string[],
     call: Call,
     lane: Lane,
-    priority: Priority,
+    turn: Turn,
     go: () => void,
     signal: AbortSignal,
   ): Promise<CallAnswer> {
-    const release = await turnOf(ids, call, lane, priority, signal);
+    const release = await turnOf(ids, call, lane, turn, signal);
     const left = ledger.sent(call.purpose, call.n);
     const breakOff = new AbortController();
     const onAbort = () => {
@@ -274,11 +273,11 @@ export function createGateway(
     ids: readonly string[],
     call: Call,
     { queue }: Lane,
-    { rank, order }: Priority,
+    turn: Turn,
     signal: AbortSignal,
   ): Promise<() => void> {
     for (;;) {
-      const release = await queue.acquire(rank, order, call.n, signal);
+      const release = await queue.acquire(turn, call.n, signal);
       if (!elsewhere) return release;
       try {
         await unlessAborted(caughtUp(), signal);
@@ -328,7 +327,7 @@ interface Way {
   readonly origin: Omit<Origin, 'modelVersion'>;
   readonly role: RoleLanes;
   readonly lane: Lane;
-  readonly priority: Priority;
+  readonly turn: Turn;
 }
 
 /** All about one instruction goes to the same replica, which has the shared beginning of its prompts cached. */

@@ -11,7 +11,7 @@ function asker(queue: CallQueue) {
   return {
     started,
     ask: (name: string, rank: number, order: number, places = 1, signal = never) =>
-      queue.acquire(rank, order, places, signal).then((release) => {
+      queue.acquire({ rank, order, ask: 0 }, places, signal).then((release) => {
         started.push(name);
         releases.set(name, release);
       }),

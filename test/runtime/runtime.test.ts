@@ -62,7 +62,8 @@ async function runtimeOf(
     },
     limits,
     sampleRecords: 100,
-    backlogRecords: 1000,
+    openTrees: 1000,
+    treesPerInstruction: 1,
     time: systemTime,
     logger: silentLogger,
     ...change,
@@ -104,7 +105,7 @@ describe('the first stage', () => {
   test('pauses while the others have enough to do, and goes on when they have caught up', async () => {
     const open = Promise.withResolvers<undefined>();
     const { home, runtime } = await runtimeOf(() => open.promise, {
-      backlogRecords: 50,
+      openTrees: 50,
       sampleRecords: 20,
       contexts: {
         async of({ name }, _record, _input, signal) {
