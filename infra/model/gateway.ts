@@ -85,6 +85,9 @@ export function createGateway(
   const underWay = new Map<string, UnderWay>();
   let isReady = false;
   let asks = 0;
+  /** Draws that are asked for, by where. */
+  const loads = new Map<Lane, number>();
+  const loadOf = (lane: Lane) => loads.get(lane) ?? 0;
   /** When a call last had its turn, and what is waited for after a long while without one. */
   let turnMs = -Infinity;
   let catchingUp: Promise<void> | null = null;
@@ -140,7 +143,7 @@ export function createGateway(
     const role = roles[request.role];
     // `serves` said so before the record began.
     if (!role) throw new Error(`nobody here answers for the ${request.role}`);
-    const lane = laneFor(role, origin.instruction);
+    const lane = laneFor(role, origin.instruction, fresh.length, loadOf);
     const turn = { ...priority, ask: asks++ };
     for (const group of chunks(fresh, Math.min(lane.choicesMax, role.choicesMax))) {
       const asked = askFor(group, request, { origin, role, lane, turn }, signal);
@@ -189,6 +192,7 @@ export function createGateway(
       seed,
       deadlineMs: role.deadlineMs,
     };
+    loads.set(lane, loadOf(lane) + ids.length);
     try {
       const answer = await lane.policy.run(
         (go) => sendInTurn(ids, call, lane, turn, go, signal),
@@ -213,6 +217,8 @@ export function createGateway(
     } catch (error) {
       if (error instanceof AnsweredElsewhere) return error.entries;
       throw signal.aborted ? (signal.reason as Error) : forProcessor(error, lane, request);
+    } finally {
+      loads.set(lane, loadOf(lane) - ids.length);
     }
   }
 
@@ -330,9 +336,30 @@ interface Way {
   readonly turn: Turn;
 }
 
-/** All about one instruction goes to the same replica, which has the shared beginning of its prompts cached. */
-function laneFor({ lanes }: RoleLanes, instruction: string): Lane {
-  return lanes[shareOf(instruction, lanes.length)] ?? lanes[0];
+/** How much more than its part a replica may have to do before others help. */
+const unevenMax = 1.25;
+
+/**
+ * All about one instruction goes to the same replica, which has the shared beginning of its prompts cached; unless
+ * calls would wait there and it has more to do than the others, as one that is slower has, or it is down. Then to the
+ * next one, always the same: consistent hashing with bounded loads.
+ *
+ * @param loadOf draws that are asked for at a replica, those included that wait for their turn
+ */
+function laneFor(
+  { lanes }: RoleLanes,
+  instruction: string,
+  draws: number,
+  loadOf: (lane: Lane) => number,
+): Lane {
+  const own = shareOf(instruction, lanes.length);
+  const inTurn = [...lanes.slice(own), ...lanes.slice(0, own)];
+  const up = inTurn.filter(({ policy }) => policy.down === null);
+  const load = up.reduce((sum, lane) => sum + loadOf(lane), draws);
+  const limit = up.reduce((sum, { queue }) => sum + queue.limit, 0);
+  const takes = (lane: Lane) =>
+    loadOf(lane) + draws <= Math.max(1, (unevenMax * load) / limit) * lane.queue.limit;
+  return up.find(takes) ?? up[0] ?? inTurn[0] ?? lanes[0];
 }
 
 function* chunks(ids: readonly string[], size: number): Generator<readonly string[]> {

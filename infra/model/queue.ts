@@ -13,8 +13,6 @@ export class CallQueue {
   #answered = 0;
   #halvedAt = -Infinity;
   readonly #waiting: Waiting[] = [];
-  /** Places of those that wait. */
-  #wanted = 0;
   #sequence = 0;
   #closed = false;
 
@@ -33,11 +31,6 @@ export class CallQueue {
 
   get waiting(): number {
     return this.#waiting.length;
-  }
-
-  /** Places that are held or waited for. */
-  get load(): number {
-    return this.#held + this.#wanted;
   }
 
   /**
@@ -65,13 +58,11 @@ export class CallQueue {
       const index = this.#waiting.indexOf(entry);
       if (index < 0) return;
       removeAt(this.#waiting, index);
-      this.#wanted -= entry.places;
       reject(signal.reason as Error);
       this.#start();
     };
     signal.addEventListener('abort', abandon, { once: true });
     push(this.#waiting, entry);
-    this.#wanted += entry.places;
     this.#start();
     try {
       await promise;
@@ -115,7 +106,6 @@ export class CallQueue {
       // Strictly in order: letting a narrow call past a wide one would starve the wide one.
       if (this.#held > 0 && this.#held + first.places > this.#limit) return;
       removeAt(this.#waiting, 0);
-      this.#wanted -= first.places;
       this.#held += first.places;
       first.start();
     }

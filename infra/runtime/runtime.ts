@@ -238,7 +238,9 @@ export class Runtime {
   async #look(first: Stage): Promise<void> {
     const { openTrees, treesPerInstruction } = this.#options;
     // Before the log is asked: what is committed meanwhile counts twice for a moment, and never not at all.
-    const { ever, now } = first.begun;
+    const { ever, now, most } = first.begun;
+    // What there was room for at the last look is not used up: the bound holds, however things stand.
+    if (ever < most) return;
     const open = (
       await Promise.all(this.#later.map((one) => this.#openIn(one, first.partitions)))
     ).reduce((sum, trees) => sum + trees, 0);

@@ -125,11 +125,11 @@ export class Stage {
     return new Set(this.#runs.keys());
   }
 
-  /** Records that it has begun since it was made, and those of them that are not committed. */
-  get begun(): { readonly ever: number; readonly now: number } {
+  /** Records that it has begun since it was made, those of them that are not committed, and how many it may. */
+  get begun(): { readonly ever: number; readonly now: number; readonly most: number } {
     let now = 0;
     for (const run of this.#runs.values()) now += run.begun;
-    return { ever: this.#begun, now };
+    return { ever: this.#begun, now, most: this.#begunMax };
   }
 
   /** Of the records that are held, those in these partitions. */

@@ -21,6 +21,8 @@ export interface SimulatedRunOptions {
   /** Generations in flight at all replicas together. */
   readonly maxInFlight: number;
   readonly replicas?: number;
+  /** Slots of each replica, where they are not alike. */
+  readonly replicaSlots?: readonly number[];
   readonly order?: Order;
   /** What may be in progress; null leaves it to the default. */
   readonly openTrees?: number | null;
@@ -28,7 +30,7 @@ export interface SimulatedRunOptions {
   readonly maxChoices?: number | null;
   readonly server?: Partial<BatchingServerOptions>;
   /** Further settings, as in a configuration file. */
-  readonly config?: Readonly<Record<string, object>>;
+  readonly config?: Readonly<Record<string, unknown>>;
 }
 
 /** How a run went, in seconds of its own time. */
@@ -47,8 +49,13 @@ export async function simulatedRun(options: SimulatedRunOptions): Promise<Simula
   const { lines, slots, maxInFlight, replicas = 1, order, maxChoices = null } = options;
   const time = virtualTime();
   const home = await memoryHome(1, 'spar', { time });
-  const servers = Array.from({ length: replicas }, () =>
-    batchingServer({ time, slots: slots / replicas, whenFull: 'queue', ...options.server }),
+  const servers = Array.from({ length: replicas }, (_, index) =>
+    batchingServer({
+      time,
+      slots: options.replicaSlots?.[index] ?? slots / replicas,
+      whenFull: 'queue',
+      ...options.server,
+    }),
   );
   const urls = servers.map((_, index) => `replica-${index}`);
   const endpoint = endpointOf({
@@ -61,7 +68,7 @@ export async function simulatedRun(options: SimulatedRunOptions): Promise<Simula
   });
   const config = configOf({
     ...options.config,
-    limits: { open_trees: options.openTrees ?? null, ...options.config?.['limits'] },
+    limits: { open_trees: options.openTrees ?? null },
   });
   try {
     const summary = await time.drive(
