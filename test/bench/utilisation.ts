@@ -91,6 +91,8 @@ function fullUntilDrain(servers: readonly BatchingServer[]): readonly [number, n
 
 function utilisationOf(servers: readonly BatchingServer[]): number {
   const [fromMs, toMs] = fullUntilDrain(servers);
+  // Never all at once: there is no such stretch, and JSON says null.
+  if (fromMs >= toMs) return Number.NaN;
   const busyMs = sum(servers.map(({ busy }) => busyBetween(busy, fromMs, toMs)));
   return busyMs / (toMs - fromMs) / sum(servers.map(({ slots }) => slots));
 }
