@@ -271,11 +271,15 @@ export const configSchema = z.strictObject({
         .min(1024)
         .default(64 * 1024 * 1024)
         .describe('Bytes of records in flight in a stage.'),
-      backlog_records: z
+      open_trees: z
         .int()
         .min(1)
-        .default(1000)
-        .describe('Records waiting for later stages at which sampling pauses.'),
+        .nullable()
+        .default(null)
+        .describe(
+          'Trees in progress, and instructions that may become some, of those that a process samples, at which ' +
+            'sampling pauses; null for twice the generations that its endpoints take at once.',
+        ),
       linger_ms: z
         .int()
         .min(0)

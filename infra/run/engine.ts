@@ -8,6 +8,7 @@ import type { Logger } from '../logger.ts';
 import { createGateway, type Gateway } from '../model/gateway.ts';
 import { createLedger, type Ledger } from '../model/ledger.ts';
 import { createContexts } from '../runtime/contexts.ts';
+import type { Order } from '../runtime/order.ts';
 import { Runtime } from '../runtime/runtime.ts';
 import { sentence } from '../text.ts';
 import type { Time } from '../time.ts';
@@ -37,6 +38,8 @@ export interface EngineOptions {
   readonly lostPositions?: LostPositions;
   /** Resolves when another process is no longer asking for a draw; null if none is known to be at it. */
   readonly elsewhere?: (draw: string) => Promise<void> | null;
+  /** Later stages first unless said otherwise, which is for comparisons only. */
+  readonly order?: Order;
 }
 
 /** The stages of a process with the models that they ask: what `run` and `worker` have in common. */
@@ -114,6 +117,7 @@ export function createEngine(options: EngineOptions): Engine {
       log,
       serde,
       gateway,
+      ...(options.order && { order: options.order }),
       time,
       tableWaitMs: config.limits.table_wait_ms,
       ...(budget && { admit: (instruction, signal) => budget.admit(instruction, signal) }),
@@ -130,7 +134,10 @@ export function createEngine(options: EngineOptions): Engine {
     },
     // Twice what the actor's endpoint takes: enough to keep it full, and never what later stages need.
     sampleRecords: Math.ceil((2 * placesOf(endpoints)) / config.sample.responses),
-    backlogRecords: config.limits.backlog_records,
+    openTrees:
+      config.limits.open_trees ??
+      2 * lanes.all.reduce((sum, { queue }) => sum + queue.maxInFlight, 0),
+    treesPerInstruction: config.negatives_per_instruction,
     // A log far away is asked less often.
     askMs: home.isShared ? 500 : 20,
     time,

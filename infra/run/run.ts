@@ -7,6 +7,7 @@ import { openSeen } from '../input/seen.ts';
 import type { Source } from '../input/source.ts';
 import type { Logger } from '../logger.ts';
 import type { Gateway } from '../model/gateway.ts';
+import type { Order } from '../runtime/order.ts';
 import type { StageStatus } from '../runtime/runtime.ts';
 import type { Time } from '../time.ts';
 import { admit, type Admission } from './admit.ts';
@@ -43,6 +44,8 @@ export interface RunOptions {
   readonly elsewhere?: (draw: string) => Promise<void> | null;
   /** The models as this process asks them, for those who want to know what is under way. */
   readonly gateway?: (gateway: Gateway) => void;
+  /** Later stages first unless said otherwise, which is for comparisons only. */
+  readonly order?: Order;
   /** Aborted to stop: intake ends, what is finished is committed, and the same command goes on later. */
   readonly stop: AbortSignal;
 }

@@ -9,12 +9,15 @@ import { findIteration, settingsIn } from '../run/iteration.ts';
 import type { Time } from '../time.ts';
 import { chanceOf } from './chance.ts';
 import { iterationOf, orderOf } from './headers.ts';
+import { laterFirst, type Order } from './order.ts';
 
 export interface ContextsOptions {
   readonly pipeline: string;
   readonly log: Log;
   readonly serde: Serde;
   readonly gateway: Pick<Gateway, 'serves' | 'model'>;
+  /** Later stages first unless said otherwise. */
+  readonly order?: Order;
   readonly time: Time;
   /** How long a record waits for the row it joins with. */
   readonly tableWaitMs: number;
@@ -56,7 +59,7 @@ export interface Contexts {
 }
 
 export function createContexts(options: ContextsOptions): Contexts {
-  const { gateway, pipeline, log, serde } = options;
+  const { gateway, pipeline, log, serde, order = laterFirst } = options;
   /** Of those that are there, and of those that are being looked up: thousands of records begin at the same time. */
   const known = new Map<string, Promise<Settings>>();
 
@@ -112,7 +115,7 @@ export function createContexts(options: ContextsOptions): Contexts {
         model: gateway.model(
           { pipeline, iteration: id, seed: settings.seed, instruction, stage: name },
           settings.models,
-          { rank, order: orderOf(record) },
+          order(rank, orderOf(record)),
         ),
       };
     },

@@ -10,7 +10,7 @@ import { silentLogger } from '../../infra/logger.ts';
 import { run, type RunOptions } from '../../infra/run/run.ts';
 import type { Summary } from '../../infra/run/summary.ts';
 import { systemTime } from '../../infra/time.ts';
-import type { InstantModel } from '../support/model.ts';
+import type { Endpoint } from '../../infra/model/endpoint.ts';
 
 export function configOf(value: unknown = {}): Config {
   const result = checkConfig(value);
@@ -45,7 +45,7 @@ export const sourceOf = (lines: Iterable<string>, name = 'test.jsonl'): Source =
 /** A run in this process against a model in this process. */
 export async function runWith(
   home: Home,
-  model: InstantModel,
+  model: Endpoint & { close(): Promise<void> },
   lines: Iterable<string>,
   options: Partial<RunOptions> & { readonly iteration?: string } = {},
 ): Promise<Summary> {
