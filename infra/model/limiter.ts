@@ -118,7 +118,8 @@ interface Trial {
  * limit held nobody up tells nothing. It is always in one of these modes:
  *
  * - **ramp**: the limit doubles with each round. It ends when the server refuses, or when a round brought hardly more
- *   than the one before; then the smallest limit that did nearly as well is taken.
+ *   than the one before; then the limit is taken by Little's law: what the best throughput needs,
+ *   and half as much again.
  * - **hold**: the limit stays, and is watched. If the ramp was ended by a refusal, the next begins when it has been
  *   quiet for long enough. If it was ended by the throughput, the limit goes down when less comes of it, and into
  *   another ramp when more does; now and then it goes into a trial.
@@ -178,10 +179,12 @@ export class AdaptiveLimiter implements Limiter {
   answered({ nowMs, sentMs, places, tokens, isFull }: Answered): void {
     this.#quiet.places += places;
     this.#quiet.calls++;
+    const isOfNow = sentMs >= this.#sinceMs;
+    if (isOfNow) this.#round ??= this.#newRound(this.#isFirst ? sentMs : nowMs);
     if (isFull) this.#grow(places);
+    const round = this.#round;
     // What was sent before the limit was this one has waited for what another limit let go.
-    if (sentMs < this.#sinceMs) return;
-    const round = (this.#round ??= this.#newRound(this.#isFirst ? sentMs : nowMs));
+    if (!isOfNow || !round) return;
     this.#isFirst = false;
     round.places += places;
     round.calls++;
@@ -190,7 +193,7 @@ export class AdaptiveLimiter implements Limiter {
     if (!isFull) round.spare++;
     if (round.places < round.limit || round.calls < roundCallsMin) return;
     this.#round = this.#newRound(nowMs);
-    if (round.spare <= round.calls / 10 && nowMs > round.sinceMs) this.#judge(round, nowMs);
+    if (round.spare <= round.calls / 10) this.#judge(round, nowMs);
     else if (this.#trial) this.#endTrial(this.#trial, this.#trial.from, nowMs);
   }
 
@@ -259,8 +262,10 @@ export class AdaptiveLimiter implements Limiter {
     const slowness = placeMs / Math.max(1, tokens);
     // By Little's law where the limit stays, since what was answered, by time, is as uncertain as what was in flight
     // at either end. Where it grows, the answers are those of fewer calls in flight.
+    // No more can come of it than Little's law allows, as it seems after a standstill, when all answers come at once.
+    const allowed = (this.#mode === 'ramp' ? this.#limit : limit) / slowness;
     const throughput =
-      this.#mode === 'ramp' ? tokens / Math.max(1, nowMs - sinceMs) : limit / slowness;
+      this.#mode === 'ramp' ? Math.min(allowed, tokens / Math.max(1, nowMs - sinceMs)) : allowed;
     const measured = { limit, throughput, slowness };
     if (this.#mode === 'ramp') this.#judgeRamp(measured, nowMs);
     else if (this.#trial) this.#judgeTrial(this.#trial, measured, nowMs);

@@ -12,7 +12,11 @@ const failuresMax = 3;
  * Asks a server that tells its load for it, now and then as answers come, and tells the queue. Nobody waits for it,
  * and a server that does not tell is soon left alone.
  */
-export function watchingLoad<Kind extends Endpoint>(endpoint: Kind, queue: CallQueue, time: Time): Kind {
+export function watchingLoad<Kind extends Endpoint>(
+  endpoint: Kind,
+  queue: CallQueue,
+  time: Time,
+): Kind {
   let [askedMs, failures, isAsking] = [-Infinity, 0, false];
   const { load } = endpoint;
   if (!load) return endpoint;

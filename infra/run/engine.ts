@@ -65,6 +65,7 @@ export function createEngine(options: EngineOptions): Engine {
     retriesOf(config),
     config.limits.probe_ms,
     time,
+    (url, limit, why) => logger.debug({ url, limit, why }, 'limit.changed'),
   );
   lanes.probeWith(journal, ledger, iteration ?? '');
   const aborted = new AbortController();

@@ -62,7 +62,11 @@ async function keepFull(
   slots: number,
   limiter: Limiter,
   untilMs: number,
-  during: (server: BatchingServer, at: (ms: number) => Promise<void>, queue: CallQueue) => Promise<void>,
+  during: (
+    server: BatchingServer,
+    at: (ms: number) => Promise<void>,
+    queue: CallQueue,
+  ) => Promise<void>,
 ): Promise<BatchingServer> {
   const time = virtualTime();
   const refuses = kind === 'refuse' || kind === 'retry-after';
@@ -282,7 +286,14 @@ for (const kind of kinds) {
     const [whole, half] = [await sweepOnce(kind, slots), await sweepOnce(kind, slots / 2)];
     const found = await adaptive(kind, slots, { [slots]: whole.best, [slots / 2]: half.best });
     results.push({ server: kind, slots, fixed: whole, fixedOfHalf: half, ...found });
-    for (const { phase, secondsToEnough, limitAtEnd, steady, throughputOfBest, latencyOfBest } of found.phases)
+    for (const {
+      phase,
+      secondsToEnough,
+      limitAtEnd,
+      steady,
+      throughputOfBest,
+      latencyOfBest,
+    } of found.phases)
       process.stderr.write(
         `${kind} ${slots} ${phase}: ${secondsToEnough} s, limit ${limitAtEnd}, throughput ${throughputOfBest}, ` +
           `latency ${latencyOfBest}, refused ${steady.refusedShare}\n`,
