@@ -18,12 +18,11 @@ export function watchingLoad<Kind extends Endpoint>(
   time: Time,
 ): Kind {
   let [askedMs, failures, isAsking] = [-Infinity, 0, false];
-  const { load } = endpoint;
-  if (!load) return endpoint;
+  if (!endpoint.load) return endpoint;
   const ask = async () => {
     isAsking = true;
     askedMs = time.monotonic();
-    const told = await load(deadlineMs).catch(() => null);
+    const told = await (endpoint.load?.(deadlineMs) ?? Promise.resolve(null)).catch(() => null);
     isAsking = false;
     failures = told === null ? failures + 1 : 0;
     if (told !== null) queue.observed(told, time.monotonic());
