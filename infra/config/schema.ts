@@ -258,7 +258,15 @@ export const configSchema = z.strictObject({
         .min(1)
         .max(100_000)
         .default(256)
-        .describe('Generations in flight at one endpoint, unless it says otherwise.'),
+        .describe('Generations in flight at one endpoint at most, unless it says otherwise.'),
+      first_in_flight: z
+        .int()
+        .min(1)
+        .max(100_000)
+        .default(64)
+        .describe(
+          'Generations in flight at one endpoint at first; it doubles with each round of answers while that brings more.',
+        ),
       deadline_ms: milliseconds(1)
         .default(15 * 60_000)
         .describe('How long one call may take.'),

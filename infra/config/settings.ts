@@ -15,6 +15,8 @@ export interface ResolvedEndpoint {
   readonly version: string;
   readonly apiKey: string | null;
   readonly maxInFlight: number;
+  /** The limit before anything is known of the server. */
+  readonly firstInFlight: number;
   readonly maxChoices: number | null;
   /** The most that one call will ask for, within `maxChoices`. */
   readonly choicesWanted: number;
@@ -45,6 +47,7 @@ export function resolveEndpoint(
     version: merged.version ?? model,
     apiKey: keyOf(role, merged, environment),
     maxInFlight: merged.max_in_flight ?? config.limits.max_in_flight,
+    firstInFlight: config.limits.first_in_flight,
     maxChoices: merged.max_choices ?? null,
     choicesWanted: Math.min(
       merged.max_choices ?? Infinity,

@@ -1,5 +1,6 @@
 import type { Message } from '../../schemas/records.ts';
 import type { Sampling } from '../../processors/settings.ts';
+import type { Load } from './limiter.ts';
 
 /** A model server as a port. Adapters: any OpenAI-compatible server, and in-process models for tests and benches. */
 export interface Endpoint {
@@ -9,6 +10,8 @@ export interface Endpoint {
   send(call: Call, signal: AbortSignal): Promise<CallAnswer>;
   /** What the server says of its models; null if it does not say. @throws CallError */
   models(deadlineMs: number, signal: AbortSignal): Promise<readonly ServedModel[] | null>;
+  /** How much the server has to do; null if it does not say. Left out where nobody could. */
+  load?(deadlineMs: number): Promise<Load | null>;
 }
 
 export interface Call {

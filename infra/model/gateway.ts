@@ -245,14 +245,17 @@ export function createGateway(
     };
     signal.addEventListener('abort', onAbort, { once: true });
     sent.add(breakOff);
+    const sentMs = time.monotonic();
+    const { n: places } = call;
     try {
       go();
       const answer = await lane.endpoint.send(call, breakOff.signal);
-      lane.queue.answered();
+      const tokens = completionTokensOf(call, answer, lane);
+      lane.queue.answered({ nowMs: time.monotonic(), sentMs, places, tokens });
       return answer;
     } catch (error) {
       if (error instanceof CallError && (error.kind === 'rate-limited' || error.status === 503)) {
-        lane.queue.refused(time.monotonic());
+        lane.queue.refused({ nowMs: time.monotonic(), sentMs, places });
       }
       throw error;
     } finally {
@@ -373,23 +376,26 @@ function* chunks(ids: readonly string[], size: number): Generator<readonly strin
 }
 
 function spendOf(call: Call, answer: CallAnswer, { price }: RoleLanes, lane: Lane): Spend {
-  const trusted = answer.usage !== null && (call.n === 1 || lane.usageCoversAll);
-  const usage = answer.usage ?? {
-    prompt_tokens: estimatedTokens(call.messages.map(({ content }) => content)),
-    completion_tokens: 0,
-  };
-  const completion = trusted
-    ? usage.completion_tokens
-    : estimatedTokens(answer.choices.map(({ content, reasoning }) => content + (reasoning ?? '')));
+  const prompt =
+    answer.usage?.prompt_tokens ?? estimatedTokens(call.messages.map(({ content }) => content));
+  const completion = completionTokensOf(call, answer, lane);
   return {
     calls: 1,
     generations: call.n,
-    prompt_tokens: usage.prompt_tokens,
+    prompt_tokens: prompt,
     completion_tokens: completion,
-    tokens_estimated: !trusted,
-    cost: price && costOf({ ...usage, completion_tokens: completion }, price),
+    tokens_estimated: !isTrusted(call, answer, lane),
+    cost: price && costOf({ prompt_tokens: prompt, completion_tokens: completion }, price),
   };
 }
+
+const isTrusted = (call: Call, { usage }: CallAnswer, { usageCoversAll }: Lane): boolean =>
+  usage !== null && (call.n === 1 || usageCoversAll);
+
+const completionTokensOf = (call: Call, answer: CallAnswer, lane: Lane): number =>
+  answer.usage && isTrusted(call, answer, lane)
+    ? answer.usage.completion_tokens
+    : estimatedTokens(answer.choices.map(({ content, reasoning }) => content + (reasoning ?? '')));
 
 const costOf = (
   usage: { readonly prompt_tokens: number; readonly completion_tokens: number },

@@ -6,6 +6,7 @@ import OpenAI, {
 } from 'openai';
 import { Agent, fetch as undiciFetch } from 'undici';
 import { oneLine, withoutSecrets } from '../text.ts';
+import type { Load } from './limiter.ts';
 import {
   CallError,
   type Call,
@@ -86,6 +87,14 @@ export function openAiEndpoint(settings: OpenAiSettings): Endpoint & { close(): 
         throw failure;
       }
     },
+    async load(deadlineMs) {
+      const url = new URL('/metrics', settings.url).href;
+      const headers =
+        settings.apiKey === null ? {} : { authorization: `Bearer ${settings.apiKey}` };
+      const signal = AbortSignal.timeout(deadlineMs);
+      const response = await undiciFetch(url, { dispatcher: pool, signal, headers });
+      return response.ok ? readLoad(await textOf(response.body, metricsBytesMax)) : null;
+    },
     close: () => pool.close(),
   };
 }
@@ -161,6 +170,35 @@ function readModels(page: unknown): readonly ServedModel[] | null {
     const context = [vllm, llamaCpp].find((value) => Number.isSafeInteger(value)) ?? null;
     return typeof id === 'string' ? [{ id, context_tokens: context as number | null }] : [];
   });
+}
+
+/** What `/metrics` says is small; more than this is something else. */
+const metricsBytesMax = 4 * 1024 * 1024;
+
+/** @returns what there is up to the bound; the rest is left where it is */
+async function textOf(body: AsyncIterable<Uint8Array> | null, bytesMax: number): Promise<string> {
+  const pieces: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const piece of body ?? []) {
+    pieces.push(piece);
+    bytes += piece.length;
+    if (bytes > bytesMax) break;
+  }
+  return Buffer.concat(pieces).toString();
+}
+
+/** vLLM's gauges, summed over the engines of a server; null where they are missing. */
+export function readLoad(metrics: string): Load | null {
+  const sumOf = (gauge: string): number | null => {
+    const values = [...metrics.matchAll(new RegExp(`^${gauge}(?:\\{.*\\})? (\\S+)`, 'gm'))].map(
+      ([, value]) => Number(value),
+    );
+    const isReadable = values.length > 0 && values.every((value) => value >= 0 && value < Infinity);
+    return isReadable ? values.reduce((sum, value) => sum + value, 0) : null;
+  };
+  const running = sumOf('vllm:num_requests_running');
+  const waiting = sumOf('vllm:num_requests_waiting');
+  return running === null || waiting === null ? null : { running, waiting };
 }
 
 function callError(

@@ -1,24 +1,21 @@
+import type { Answered, Limiter, Load, Refused } from './limiter.ts';
+
 /**
  * Who calls next. Calls, not records, queue: later stages first, and within a stage in order of admission, so
  * that trees finish before new ones start. Calls of one ask stay together, since they begin with the same text, which
  * the server has cached. A call with n choices holds n places until its slowest choice ends.
  *
- * The limit moves: it halves when the server refuses (429, 503) and grows back by one place for each
- * limit's worth of answers, never above `maxInFlight`.
+ * How many places there are is the limiter's to say, and moves with what the calls bring.
  */
 export class CallQueue {
-  readonly maxInFlight: number;
-  #limit: number;
+  readonly #limiter: Limiter;
   #held = 0;
-  #answered = 0;
-  #halvedAt = -Infinity;
   readonly #waiting: Waiting[] = [];
   #sequence = 0;
   #closed = false;
 
-  constructor(maxInFlight: number) {
-    this.maxInFlight = maxInFlight;
-    this.#limit = maxInFlight;
+  constructor(limiter: Limiter) {
+    this.#limiter = limiter;
   }
 
   get held(): number {
@@ -26,7 +23,12 @@ export class CallQueue {
   }
 
   get limit(): number {
-    return this.#limit;
+    return this.#limiter.limit;
+  }
+
+  /** The limit is never above it. */
+  get maxInFlight(): number {
+    return this.#limiter.most;
   }
 
   get waiting(): number {
@@ -51,7 +53,7 @@ export class CallQueue {
       ask,
       sequence: this.#sequence++,
       // A call wider than the whole limit still has its turn, alone.
-      places: Math.min(places, this.maxInFlight),
+      places: Math.min(places, this.#limiter.most),
       start: () => resolve(undefined),
     };
     const abandon = () => {
@@ -78,21 +80,20 @@ export class CallQueue {
     };
   }
 
-  answered(): void {
-    this.#answered++;
-    if (this.#answered >= this.#limit && this.#limit < this.maxInFlight) {
-      this.#answered = 0;
-      this.#limit++;
-      this.#start();
-    }
+  /** A call that holds its places was answered. */
+  answered(answer: Omit<Answered, 'isFull'>): void {
+    this.#limiter.answered({ ...answer, isFull: this.#waiting.length > 0 });
+    this.#start();
   }
 
-  /** The server refused. Refusals within a second belong to one burst and halve once. */
-  refused(now: number): void {
-    this.#answered = 0;
-    if (now - this.#halvedAt < 1000) return;
-    this.#halvedAt = now;
-    this.#limit = Math.max(1, Math.floor(this.#limit / 2));
+  /** The server refused, for now, a call that holds its places. */
+  refused({ places, ...refusal }: Omit<Refused, 'others'> & Pick<Answered, 'places'>): void {
+    this.#limiter.refused({ ...refusal, others: Math.max(0, this.#held - places) });
+  }
+
+  observed(load: Load, nowMs: number): void {
+    this.#limiter.observed(load, nowMs);
+    this.#start();
   }
 
   /** No call starts any more; those that were sent go on. */
@@ -104,7 +105,7 @@ export class CallQueue {
     if (this.#closed) return;
     for (let first = this.#waiting[0]; first; first = this.#waiting[0]) {
       // Strictly in order: letting a narrow call past a wide one would starve the wide one.
-      if (this.#held > 0 && this.#held + first.places > this.#limit) return;
+      if (this.#held > 0 && this.#held + first.places > this.#limiter.limit) return;
       removeAt(this.#waiting, 0);
       this.#held += first.places;
       first.start();

@@ -78,6 +78,7 @@ export function createEngine(options: EngineOptions): Engine {
     retriesOf(config),
     config.limits.probe_ms,
     time,
+    (url, limit, why) => logger.debug({ url, limit, why }, 'limit.changed'),
   );
   lanes.probeWith(journal, ledger, iteration ?? '');
   const aborted = new AbortController();
@@ -246,7 +247,7 @@ export function createEngine(options: EngineOptions): Engine {
 const placesOf = ({ actor }: Endpoints): number =>
   actor ? actor.maxInFlight * actor.urls.length : 1;
 
-const retriesOf = ({ retries }: Config) => ({
+export const retriesOf = ({ retries }: Pick<Config, 'retries'>) => ({
   attempts: retries.attempts,
   firstDelayMs: retries.first_delay_ms,
   maxDelayMs: retries.max_delay_ms,

@@ -7,6 +7,8 @@ import type { Lane, RoleLanes } from '../model/gateway.ts';
 import type { Ledger } from '../model/ledger.ts';
 import { retryPolicy, type RetrySettings } from '../model/policy.ts';
 import { describe, knock, probe, readCapabilities, type Capabilities } from '../model/probe.ts';
+import { AdaptiveLimiter, type Why } from '../model/limiter.ts';
+import { watchingLoad } from '../model/load.ts';
 import { CallQueue } from '../model/queue.ts';
 import type { Time } from '../time.ts';
 
@@ -65,6 +67,8 @@ export function openLanes(
   /** How long a question to find out about an endpoint may take. */
   probeMs: number,
   time: Time,
+  /** Told when the limit of an endpoint has changed, and why. */
+  limitChanged: (url: string, limit: number, why: Why) => void = () => undefined,
 ): Lanes & { probeWith(journal: Journal, ledger: Ledger, iteration: string): void } {
   const entries = new Map<string, Entry>();
   let home: Kept | null = null;
@@ -77,9 +81,16 @@ export function openLanes(
       return known.lane;
     }
     const connection = connect(url, endpoint);
+    const queue = new CallQueue(
+      new AdaptiveLimiter({
+        most: endpoint.maxInFlight,
+        first: endpoint.firstInFlight,
+        onChange: (limit, why) => limitChanged(url, limit, why),
+      }),
+    );
     const lane: Lane = {
-      endpoint: connection,
-      queue: new CallQueue(endpoint.maxInFlight),
+      endpoint: watchingLoad(connection, queue, time),
+      queue,
       policy: retryPolicy(retries, time, async (signal) => {
         const { usage } = await knock(connection, probeMs, signal);
         home?.ledger.count(home.iteration, {

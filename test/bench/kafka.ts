@@ -24,6 +24,7 @@ import { kafkaDefaults, type KafkaSettings } from '../../infra/log/kafka/setting
 import { silentLogger } from '../../infra/logger.ts';
 import { createGateway } from '../../infra/model/gateway.ts';
 import { createLedger } from '../../infra/model/ledger.ts';
+import { AdaptiveLimiter } from '../../infra/model/limiter.ts';
 import { CallQueue } from '../../infra/model/queue.ts';
 import { retryPolicy } from '../../infra/model/policy.ts';
 import { openIteration } from '../../infra/run/iteration.ts';
@@ -283,7 +284,7 @@ async function ours({ log, serde, pipeline }: Bench, asks: boolean): Promise<num
   });
   const lane = {
     endpoint: instantModel({ failRate: 0.4, refineRate: 0.4, keepCalls: false }),
-    queue: new CallQueue(100_000),
+    queue: new CallQueue(new AdaptiveLimiter({ most: 100_000, first: 100_000 })),
     policy: retryPolicy(
       {
         ...{ attempts: 3, firstDelayMs: 10, maxDelayMs: 100, maxRetryAfterMs: 1000 },

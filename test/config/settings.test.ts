@@ -34,6 +34,7 @@ describe('the endpoint of a role', () => {
       version: 'm',
       apiKey: null,
       maxInFlight: 256,
+      firstInFlight: 64,
       maxChoices: null,
       choicesWanted: 5,
       deadlineMs: 900_000,

@@ -7,6 +7,7 @@ import { createGateway, type Lane, type RoleLanes } from '../../infra/model/gate
 import { drawIds } from '../../infra/model/draw.ts';
 import { createLedger } from '../../infra/model/ledger.ts';
 import { retryPolicy } from '../../infra/model/policy.ts';
+import { AdaptiveLimiter } from '../../infra/model/limiter.ts';
 import { CallQueue } from '../../infra/model/queue.ts';
 import { PermanentError, type ModelRequest } from '../../processors/processor.ts';
 import type { Time } from '../../infra/time.ts';
@@ -86,7 +87,7 @@ function setup({
         return answer(call, calls.length, signal);
       },
     },
-    queue: new CallQueue(maxInFlight),
+    queue: new CallQueue(new AdaptiveLimiter({ most: maxInFlight, first: maxInFlight })),
     policy: retryPolicy(retries, time, question),
     choicesMax: Infinity,
     usageCoversAll: true,

@@ -2,6 +2,16 @@ import { fc, test as property } from '@fast-check/vitest';
 import { describe, expect, test } from 'vitest';
 import { CallQueue } from '../../infra/model/queue.ts';
 
+/** A queue with so many places. */
+const queueOf = (limit: number) =>
+  new CallQueue({
+    limit,
+    most: limit,
+    answered: () => undefined,
+    refused: () => undefined,
+    observed: () => undefined,
+  });
+
 const never = new AbortController().signal;
 
 /** Asks for a place and notes when it was given. */
@@ -44,7 +54,7 @@ describe('the order of calls', () => {
       ['1.5.0 c', '1.5.0 a', '1.5.0 b'],
     ],
   ] as const)('%s', async (_name, asked, expected) => {
-    const queue = new CallQueue(1);
+    const queue = queueOf(1);
     const { ask, end, started } = asker(queue);
     await ask('running', 9, 0);
     for (const name of asked) {
@@ -56,7 +66,7 @@ describe('the order of calls', () => {
   });
 
   test('a call with n choices holds n places', async () => {
-    const queue = new CallQueue(6);
+    const queue = queueOf(6);
     const { ask, end, started } = asker(queue);
     await ask('five', 1, 0, 5);
     void ask('two', 1, 1, 2);
@@ -70,7 +80,7 @@ describe('the order of calls', () => {
   });
 
   test('a call wider than the limit has its turn alone', async () => {
-    const queue = new CallQueue(3);
+    const queue = queueOf(3);
     const { ask, end, started } = asker(queue);
     await ask('one', 1, 0);
     void ask('wide', 1, 1, 50);
@@ -80,7 +90,7 @@ describe('the order of calls', () => {
   });
 
   test('who gives up leaves the queue', async () => {
-    const queue = new CallQueue(1);
+    const queue = queueOf(1);
     const { ask, end, started } = asker(queue);
     await ask('running', 1, 0);
     const given = new AbortController();
@@ -94,7 +104,7 @@ describe('the order of calls', () => {
   });
 
   test('a closed queue starts nothing more', async () => {
-    const queue = new CallQueue(1);
+    const queue = queueOf(1);
     const { ask, end, started } = asker(queue);
     await ask('running', 1, 0);
     void ask('waiting', 1, 1);
@@ -104,20 +114,36 @@ describe('the order of calls', () => {
   });
 });
 
-describe('the limit', () => {
-  test('halves when the server refuses, once for a burst, and grows back with answers', () => {
-    const queue = new CallQueue(64);
-    queue.refused(0);
-    queue.refused(10);
-    expect(queue.limit).toBe(32);
-    queue.refused(2000);
-    expect(queue.limit).toBe(16);
-    for (let answers = 0; answers < 16; answers++) queue.answered();
-    expect(queue.limit).toBe(17);
-    for (let answers = 0; answers < 100_000; answers++) queue.answered();
-    expect(queue.limit).toBe(64);
-    for (let refusals = 0; refusals < 20; refusals++) queue.refused(10_000 * (refusals + 1));
-    expect(queue.limit).toBe(1);
+describe('the limiter', () => {
+  test('hears whether calls wait, and what the others hold; what it then allows starts at once', async () => {
+    const heard: object[] = [];
+    const limiter = {
+      limit: 3,
+      most: 10,
+      answered: (answer: object) => {
+        heard.push(answer);
+        limiter.limit = 5;
+      },
+      refused: (refusal: object) => heard.push(refusal),
+      observed: () => undefined,
+    };
+    const queue = new CallQueue(limiter);
+    const { ask, end, started } = asker(queue);
+    await ask('two', 1, 0, 2);
+    await ask('one', 1, 1);
+    const answer = { nowMs: 20, sentMs: 10, places: 2, tokens: 7 };
+    queue.answered(answer);
+    void ask('another two', 1, 2, 2);
+    void ask('last', 1, 3);
+    await end('nobody');
+    expect(started).toEqual(['two', 'one', 'another two']);
+    queue.answered(answer);
+    queue.refused({ nowMs: 30, sentMs: 20, places: 2 });
+    expect(heard).toEqual([
+      { ...answer, isFull: false },
+      { ...answer, isFull: true },
+      { nowMs: 30, sentMs: 20, others: 3 },
+    ]);
   });
 });
 
@@ -127,7 +153,7 @@ property.prop([
     { maxLength: 60 },
   ),
 ])('whatever the order of asking, calls start by rank, then by order', async (asked) => {
-  const queue = new CallQueue(1);
+  const queue = queueOf(1);
   const { ask, end, started } = asker(queue);
   await ask('first', 0, 0);
   for (const [index, { rank, order }] of asked.entries()) {

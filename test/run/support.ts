@@ -24,6 +24,7 @@ export const endpointOf = (change: Partial<ResolvedEndpoint> = {}): ResolvedEndp
   version: 'instant',
   apiKey: null,
   maxInFlight: 256,
+  firstInFlight: 64,
   maxChoices: null,
   choicesWanted: 5,
   deadlineMs: 60_000,

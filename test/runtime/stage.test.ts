@@ -14,6 +14,7 @@ import {
 import { createGateway } from '../../infra/model/gateway.ts';
 import { createLedger } from '../../infra/model/ledger.ts';
 import { retryPolicy } from '../../infra/model/policy.ts';
+import { AdaptiveLimiter } from '../../infra/model/limiter.ts';
 import { CallQueue } from '../../infra/model/queue.ts';
 import { NotServed, type Contexts } from '../../infra/runtime/contexts.ts';
 import { systemTime } from '../../infra/time.ts';
@@ -773,7 +774,7 @@ describe('a head that holds everything up', () => {
     const slow = Promise.withResolvers<undefined>();
     const asked: string[] = [];
     const time = instantTime();
-    const queue = new CallQueue(1000);
+    const queue = new CallQueue(new AdaptiveLimiter({ most: 1000, first: 1000 }));
     const lane = {
       endpoint: {
         name: 'scripted',
