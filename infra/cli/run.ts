@@ -42,6 +42,7 @@ import { exportBar } from './bar.ts';
 import { onInterrupt } from './interrupt.ts';
 import { boundedNotices } from './notices.ts';
 import { openPipeline, workLogger } from './pipeline.ts';
+import { perPairText, savedText } from './account.ts';
 import { planText } from './plan.ts';
 import { homeFlag, runAgain, shellWord } from './flags.ts';
 
@@ -79,7 +80,7 @@ API keys come from OPENAI_API_KEY, or from api_key_env or api_key_file of an end
     .option('--model-url <url>', 'the model server, up to /v1 [env: SPAR_MODEL_URL]')
     .option('--model <name>', 'the model, as the server calls it [env: SPAR_MODEL]')
     .option('--out <dir>', 'where training files go', 'spar-out')
-    .option('--mode <mode>', 'the rules to follow (default: "faithful", the paper\'s)')
+    .option('--mode <mode>', "faithful (the default: the paper's rules) or lean (far fewer tokens)")
     .addOption(iterationOption())
     .addOption(lostPositionsOption())
     .option('--seed <number>', 'decides every random choice (default: 0)', wholeNumber(0))
@@ -286,6 +287,7 @@ function summaryText(summary: Summary, file: string, flags: Flags, folder: strin
     ...(summary.duplicates ? [`${summary.duplicates} duplicates`] : []),
     ...(summary.rejected ? [pc.yellow(`${summary.rejected} lines rejected`)] : []),
   ];
+  const [perPair, saved] = [perPairText(summary), savedText(summary)];
   return [
     summary.complete
       ? `${pc.bold('Done')} in ${clock(summary.seconds)}.`
@@ -295,6 +297,8 @@ function summaryText(summary: Summary, file: string, flags: Flags, folder: strin
     ...(skipped.length > 0 ? [`  ${skipped.join(', ')}`] : []),
     `  ${calls} model calls, ${short(tokens.prompt)} prompt and ${short(tokens.completion)} generated tokens` +
       (summary.cost === null ? '' : `, cost ${summary.cost.toFixed(2)}`),
+    ...(perPair === null ? [] : [`  per pair: ${perPair}`]),
+    ...(saved === null ? [] : [`  saved: ${saved}`]),
     ...(folder === null ? [] : [`  training files: ${folder}`]),
     ...(summary.deadLetters
       ? [`  ${pc.red(`${summary.deadLetters} dead letters`)}: spar dead-letters list${home}`]

@@ -17,6 +17,7 @@ import {
   pipelineOption,
 } from './options.ts';
 import { counted, jsonLine, print } from './output.ts';
+import { perPairText, savedText } from './account.ts';
 import { short } from './progress.ts';
 import { iterationsIn, standingOf, type Standing } from './standing.ts';
 import {
@@ -95,7 +96,7 @@ async function noneText(
 }
 
 function statusJson({ mode, seed, rules }: Iteration, standing: Standing): object {
-  const { iteration, tally, counts, stages, depths, unreadSources, complete } = standing;
+  const { iteration, tally, counts, account, stages, depths, unreadSources, complete } = standing;
   const { admitted, ended, outcomes, deadLetters } = tally;
   return {
     iteration,
@@ -113,6 +114,7 @@ function statusJson({ mode, seed, rules }: Iteration, standing: Standing): objec
     acceptedByDepth: depths,
     stages,
     ...counts,
+    ...account,
     spentOnEnded: tally.spend,
   };
 }
@@ -166,6 +168,10 @@ function statusText(
         : waiting.map((stage) => `${stage.waiting} for ${stage.stage}`).join(', '),
     ),
     ...askedRows(standing).map(([name, text]) => row(name, text)),
+    ...[
+      ['per pair', perPairText(standing.account)],
+      ['saved', savedText(standing.account)],
+    ].flatMap(([name, text]) => (name && text ? [row(name, text)] : [])),
     ...(retried.length === 0
       ? []
       : [row('retries', retried.map(([cause, times]) => `${times} × ${cause}`).join(', '))]),

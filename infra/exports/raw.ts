@@ -103,7 +103,8 @@ const responsesOf = ({ verdicts }: Lineage) =>
     const judged = verdicts?.judged.find(({ index }) => index === response.index);
     return {
       ...response,
-      verdict: judged?.verdict ?? 'tie',
+      // Where judging is lazy, some are never looked at.
+      verdict: judged?.verdict ?? 'unjudged',
       critique: judged?.critique ?? null,
       votes: judged?.votes ?? [],
     };

@@ -1,3 +1,4 @@
+import { firstResponses } from '../../processors/sampling.ts';
 import { dataflow } from '../../topology/dataflow.ts';
 import type { Config } from '../config/schema.ts';
 import { RunError } from '../errors.ts';
@@ -108,7 +109,7 @@ export function createEngine(options: EngineOptions): Engine {
       awayMs: config.limits.down_ms,
     },
     // Twice what the actor's endpoint takes: enough to keep it full, and never what later stages need.
-    sampleRecords: Math.ceil((2 * placesOf(endpoints)) / config.sample.responses),
+    sampleRecords: Math.ceil((2 * placesOf(endpoints)) / firstResponses(config)),
     backlogRecords: config.limits.backlog_records,
     // A log far away is asked less often.
     askMs: home.isShared ? 500 : 20,

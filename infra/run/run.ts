@@ -159,11 +159,13 @@ export async function run(options: RunOptions): Promise<Summary> {
   const manifest = await findIteration(log, serde, pipeline, iteration);
   const tally = await tallies.refresh();
   tallies.close();
-  return summaryOf(tally, { total: ledger.total(iteration), thisRun: ledger.thisRun }, admission, {
-    complete,
-    unreadSources: manifest?.unread_sources ?? [],
-    seconds: seconds(),
-  });
+  return summaryOf(
+    tally,
+    { total: ledger.total(iteration), thisRun: ledger.thisRun },
+    admission,
+    { complete, unreadSources: manifest?.unread_sources ?? [], seconds: seconds() },
+    settings.judge.votes,
+  );
 }
 
 async function admitAll(

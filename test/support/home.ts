@@ -6,7 +6,7 @@ import { plainReaders } from '../../infra/input/instruction.ts';
 import type { Journal } from '../../infra/journal/journal.ts';
 import { createMemoryJournal } from '../../infra/journal/memory.ts';
 import { createMemoryLog } from '../../infra/log/memory.ts';
-import { systemTime } from '../../infra/time.ts';
+import { systemTime, type Time } from '../../infra/time.ts';
 import { nameOnLog } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 
@@ -14,7 +14,12 @@ import { topics } from '../../topology/topics.ts';
 export async function memoryHome(
   partitions = 1,
   pipeline = 'spar',
-  change: { readonly registry?: SchemaRegistry; readonly journal?: Journal } = {},
+  change: {
+    readonly registry?: SchemaRegistry;
+    readonly journal?: Journal;
+    /** What stamps its records. */
+    readonly time?: Time;
+  } = {},
 ): Promise<Home> {
   const own = openSqliteRegistry({ file: ':memory:' });
   const registry = change.registry ?? own;
@@ -23,7 +28,7 @@ export async function memoryHome(
   const log = createMemoryLog({
     topics: Object.values(topics).map((topic) => ({ ...topic, name: nameOnLog(pipeline, topic) })),
     partitions,
-    time: systemTime,
+    time: change.time ?? systemTime,
   });
   return {
     folder: 'memory',

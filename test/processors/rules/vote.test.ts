@@ -51,11 +51,14 @@ describe('a vote is the first Yes or No between the first and the second "Final 
 
   test('and thoughts are kept beside it', () => {
     expect(
-      voteOf({
-        text: 'Final Judgement: No',
-        reasoning: 'Final Judgement: Yes',
-        finish_reason: 'length',
-      }),
+      voteOf(
+        {
+          text: 'Final Judgement: No',
+          reasoning: 'Final Judgement: Yes',
+          finish_reason: 'length',
+        },
+        'faithful',
+      ),
     ).toEqual({
       vote: 'no',
       critique: 'Final Judgement: No',
