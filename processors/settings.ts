@@ -57,9 +57,10 @@ export interface Settings {
     readonly max_nodes: number;
     /**
      * Which child above the gate is accepted: the best of its level; the same, but at once if its value is 1, which no
-     * other can beat; or the first.
+     * other can beat; or at once if its value is at least `sure`; or the first.
      */
-    readonly accept: 'best' | 'first-unbeatable' | 'first';
+    readonly accept: 'best' | 'first-unbeatable' | 'first-sure' | 'first';
+    readonly sure: number;
     /** Children of a level that are refined at once, in order of creation; null for the whole level. */
     readonly wave: number | null;
     /** Whether votes on children behind an accepted one are broken off, and the children forgotten. */
@@ -126,6 +127,7 @@ export const faithful: Omit<Settings, 'iteration' | 'models' | 'prompts'> = {
     gate: 0.5,
     max_nodes: 1000,
     accept: 'best',
+    sure: 0.8,
     wave: null,
     cancel: false,
   },
@@ -136,7 +138,7 @@ export const faithful: Omit<Settings, 'iteration' | 'models' | 'prompts'> = {
 export const lean = {
   sample: { first: 1 },
   judge: { first_votes: 3, lazy: true, parser: 'strict', neutralise: true },
-  search: { accept: 'first', wave: 1, cancel: true },
+  search: { accept: 'first-sure', wave: 1, cancel: true },
 } as const satisfies {
   readonly sample: Partial<Settings['sample']>;
   readonly judge: Partial<Settings['judge']>;

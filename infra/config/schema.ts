@@ -253,11 +253,17 @@ export const configSchema = z.strictObject({
         .default(faithful.search.max_nodes)
         .describe('Children with a value after which a tree is not refined further.'),
       accept: z
-        .enum(['best', 'first-unbeatable', 'first'])
+        .enum(['best', 'first-unbeatable', 'first-sure', 'first'])
         .default(faithful.search.accept)
         .describe(
-          `The child that is accepted: the best of its level; the same, but at once if all its votes are yes; or the first above the gate. Lean: \`${lean.search.accept}\`.`,
+          `The child that is accepted: the best of its level; the same, but at once if all its votes are yes; at once if its value is at least \`sure\`; or the first above the gate. Lean: \`${lean.search.accept}\`.`,
         ),
+      sure: z
+        .number()
+        .gt(0)
+        .max(1)
+        .default(faithful.search.sure)
+        .describe('The value of a child that `first-sure` accepts at once; four of five votes.'),
       wave: z
         .int()
         .min(1)

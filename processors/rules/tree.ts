@@ -82,7 +82,7 @@ export const childrenAfter = (
 /** Whether a child with this value ends its tree, whatever the children after it would be worth. */
 export function endsTree(
   value: number,
-  { accept, gate }: Pick<Search, 'accept' | 'gate'>,
+  { accept, gate, sure }: Pick<Search, 'accept' | 'gate' | 'sure'>,
 ): boolean {
   switch (accept) {
     case 'best':
@@ -90,6 +90,8 @@ export function endsTree(
     case 'first-unbeatable':
       // Equal values rank by creation: of all that could come, none would be chosen in its place.
       return value === 1;
+    case 'first-sure':
+      return value >= sure && value > gate;
     case 'first':
       return value > gate;
   }

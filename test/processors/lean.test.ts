@@ -287,7 +287,7 @@ describe('first votes', () => {
 describe('waves', () => {
   const searches = fc.record({
     strategy: fc.constantFrom('breadth-first', 'depth-first' as const),
-    accept: fc.constantFrom('best', 'first-unbeatable', 'first' as const),
+    accept: fc.constantFrom('best', 'first-unbeatable', 'first-sure', 'first' as const),
   });
 
   test.prop([fc.integer(), searches, fc.integer({ min: 1, max: 7 })], { numRuns: 25 })(
@@ -336,7 +336,7 @@ describe('waves', () => {
 });
 
 describe('cancelled siblings', () => {
-  const accepts = fc.constantFrom('first-unbeatable', 'first' as const);
+  const accepts = fc.constantFrom('first-unbeatable', 'first-sure', 'first' as const);
 
   test.prop([fc.integer(), accepts, fc.integer({ min: 1, max: 20 })], { numRuns: 25 })(
     'leave the same nodes and the same pairs, whoever is answered first',

@@ -249,7 +249,7 @@ describe.each([breadthFirst, depthFirst])('a level in waves, $strategy', (search
       return drawn[place % drawn.length] ?? null;
     };
   const width = fc.option(fc.integer({ min: 1, max: 7 }), { nil: null });
-  const accept = fc.constantFrom('best', 'first-unbeatable', 'first' as const);
+  const accept = fc.constantFrom('best', 'first-unbeatable', 'first-sure', 'first' as const);
 
   test.prop([values, width, accept, fc.integer({ min: 1, max: 20 })])(
     'ends as it does at once, whatever their width',
@@ -282,6 +282,14 @@ describe.each([breadthFirst, depthFirst])('a level in waves, $strategy', (search
     );
     expect(last.value).toBeGreaterThan(search.gate);
     expect(before.every(({ value }) => value <= search.gate)).toBe(true);
+  });
+
+  test('a sure one is taken before a better one; a less sure one waits for its level', () => {
+    const sure = { ...search, accept: 'first-sure' } as const;
+    expect(accepted(run(sure, from({ 'r.0': 0.75, 'r.1': 0.8, 'r.2': 1 })))).toBe('r.1');
+    expect(accepted(run(sure, from({ 'r.0': 0.6, 'r.1': 0.75, 'r.2': 0.6 })))).toBe('r.1');
+    // The gate rules all the same.
+    expect(accepted(run({ ...sure, gate: 0.9 }, () => 0.8))).toBe('exhausted');
   });
 
   test('later children are not even placed', () => {
