@@ -38,7 +38,12 @@ export class Evidence {
       }
     }
     if (asksPassRate(gates) || gates.truncated !== 'off') {
-      for await (const row of this.unread(topics, all.verdicts, undecodable)) {
+      // It is read once more for what is written: a step of its own, since none goes back.
+      const told: Topics = {
+        ...topics,
+        progress: (one) => topics.progress?.({ ...one, step: `${one.step} for the gates` }),
+      };
+      for await (const row of this.unread(told, all.verdicts, undecodable)) {
         if (!wanted.has(row.iteration)) continue;
         this.noteJudged(row);
         // A lazy judge has sampled on.

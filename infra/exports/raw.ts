@@ -95,6 +95,11 @@ const columns: Columns = {
   completion_tokens: long,
   tokens_estimated: truth,
   cost: realOrNull,
+  saved_responses: whole,
+  saved_lazy_votes: whole,
+  saved_early_votes: whole,
+  saved_children: whole,
+  cancelled_calls: whole,
 };
 
 /** Samples with their votes, as one list. The thoughts of models are not a part of it: they are never exported. */

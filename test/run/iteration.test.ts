@@ -92,7 +92,7 @@ describe('of two processes that open it at the same moment', () => {
       const contexts = createContexts({ ...home, gateway, time: instantTime(), tableWaitMs: 0 });
       const stage = { name: 'judge', rank: 0, iteration: '1' };
       const [record] = await home.log.read('spar.iterations', 0, 0, { records: 1, bytes: 1 });
-      const step = { asks: [], from: topics.responses, tables: {} };
+      const step = { asks: [], asksToo: () => [], from: topics.responses, tables: {} };
       if (!record) throw new Error('nothing was opened');
       const { settings } = await contexts.of(
         { ...stage, step: step as never },
