@@ -1,4 +1,3 @@
-import type { Counts } from './summary.ts';
 import type { Tally } from './tally.ts';
 
 /** What a pair has cost, and what each switch of `lean` saved. */
@@ -24,12 +23,27 @@ export interface Saved {
   readonly estimatedTokens: number | null;
 }
 
+/** What has been asked, as the journals of this machine have it. */
+interface Asked {
+  readonly modelCalls: Readonly<Record<string, number>>;
+  readonly generations: Readonly<Record<'sample' | 'judge' | 'refine', number>>;
+  readonly tokens: Tokens & {
+    readonly byPurpose: Readonly<Record<'sample' | 'judge' | 'refine', Tokens>>;
+  };
+  readonly cost: number | null;
+}
+
+interface Tokens {
+  readonly prompt: number;
+  readonly completion: number;
+}
+
 /**
  * @param votes on a text, if all are cast: what a child that was not refined would have had in `faithful`
  */
 export function accountOf(
   { outcomes, saved, spend }: Pick<Tally, 'outcomes' | 'saved' | 'spend'>,
-  { modelCalls, generations, tokens, cost }: Counts,
+  { modelCalls, generations, tokens, cost }: Asked,
   votes: number,
 ): Account {
   const pairs = outcomes.paired;
