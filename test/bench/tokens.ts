@@ -75,6 +75,7 @@ const sets: Readonly<Record<string, Switches>> = {
   'search.accept: first-sure, wave 3': { search: { accept: 'first-sure', wave: 3 } },
   'search.accept: first, wave 1': { search: { accept: 'first', wave: 1 } },
   'search.cancel, first-sure': { search: { accept: 'first-sure', cancel: true } },
+  'search.cancel, first': { search: { accept: 'first', cancel: true } },
   lean: { mode: 'lean' },
   'lean, sample.first null': { mode: 'lean', sample: { first: null } },
   'lean, wave 3': { mode: 'lean', search: { wave: 3 } },
