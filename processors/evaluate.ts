@@ -22,6 +22,7 @@ import {
   type Tree,
 } from './rules/tree.ts';
 import { count, tally, valueOf } from './rules/vote.ts';
+import { Siblings } from './siblings.ts';
 import { votesOn } from './votes.ts';
 
 /** Judges a tree's new children and decides how it goes on: to the next refinements, or to its end. */
@@ -82,7 +83,7 @@ async function judgeAll(
   context: Context,
 ): Promise<readonly (Child & { readonly isWanted: boolean })[]> {
   const { candidates } = record;
-  const siblings = new Siblings(candidates.length, context);
+  const siblings = new Siblings(candidates.length, context.settings.search.cancel, context.signal);
   try {
     const placed = candidates.map((candidate, index) => ({ candidate, index }));
     const groups = Object.values(
@@ -102,57 +103,6 @@ async function judgeAll(
   }
 }
 
-/**
- * The children of a wave while they are judged. As soon as one ends the tree and all before it are decided, those
- * behind it are cancelled; unless the settings say otherwise, when all of them are wanted to the end.
- */
-class Siblings {
-  readonly #controllers: readonly AbortController[];
-  readonly #decided = new Map<number, Child>();
-  readonly #context: Context;
-  #next = 0;
-  /** How many, from the first on, are wanted. */
-  #wanted: number;
-
-  constructor(count: number, context: Context) {
-    this.#controllers = Array.from({ length: count }, () => new AbortController());
-    this.#context = context;
-    this.#wanted = count;
-    if (context.signal.aborted) this.#abort();
-    context.signal.addEventListener('abort', this.#abort, { once: true });
-  }
-
-  wants(index: number): boolean {
-    return index < this.#wanted;
-  }
-
-  signalOf(index: number): AbortSignal {
-    return this.#controllers[index]?.signal ?? this.#context.signal;
-  }
-
-  decided(index: number, child: Child): void {
-    const { search } = this.#context.settings;
-    this.#decided.set(index, child);
-    for (; this.#next < this.#wanted; this.#next++) {
-      const next = this.#decided.get(this.#next);
-      if (!next) return;
-      const ends = next.judgement !== null && endsTree(next.judgement.value, search);
-      if (!search.cancel || !ends) continue;
-      this.#wanted = this.#next + 1;
-      const reason = new Cancelled('a sibling before it was accepted');
-      for (const later of this.#controllers.slice(this.#wanted)) later.abort(reason);
-    }
-  }
-
-  end(): void {
-    this.#context.signal.removeEventListener('abort', this.#abort);
-  }
-
-  readonly #abort = (): void => {
-    for (const one of this.#controllers) one.abort(this.#context.signal.reason);
-  };
-}
-
 interface Placed {
   readonly candidate: Candidate;
   /** Where it stands in the wave. */
@@ -169,6 +119,7 @@ async function judgeEqual(
   context: Context,
   siblings: Siblings,
 ): Promise<readonly { readonly index: number; readonly child: Child }[]> {
+  const { search } = context.settings;
   const children: { readonly index: number; readonly child: Child }[] = [];
   let known = knownNode(record, group);
   for (const { candidate, index } of group) {
@@ -179,7 +130,8 @@ async function judgeEqual(
     if (child.judgement && !known) {
       known = { node_id: candidate.node_id, judgement: child.judgement };
     }
-    siblings.decided(index, child);
+    const { judgement } = child;
+    siblings.decided(index, judgement !== null && endsTree(judgement.value, search));
     children.push({ index, child });
   }
   return children;
