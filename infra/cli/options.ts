@@ -40,6 +40,27 @@ export const configOption = (): Option =>
 
 export const jsonOption = (): Option => new Option('--json', 'print JSON, for machines');
 
+/** What an iteration may come to; the settings are `budget`. */
+export const budgetOptions = (): readonly Option[] => [
+  new Option(
+    '--max-tokens <number>',
+    'tokens of prompts and answers, of all runs of the iteration together: nothing is begun that would pass them',
+  ).argParser(wholeNumber(1)),
+  new Option(
+    '--max-cost <amount>',
+    'the same by the prices of the models, in their currency',
+  ).argParser((value) => {
+    const amount = Number(value);
+    if (!/^\d+(\.\d+)?$/.test(value) || !(amount > 0)) {
+      throw new InvalidArgumentError('Expected an amount above 0, such as 12.50.');
+    }
+    return amount;
+  }),
+  new Option('--pairs <number>', 'end once the iteration has so many pairs').argParser(
+    wholeNumber(1),
+  ),
+];
+
 export function wholeNumber(
   least: number,
   most = Number.MAX_SAFE_INTEGER,
@@ -66,6 +87,9 @@ const settings = [
   { flag: '--partitions', variable: 'SPAR_PARTITIONS', path: ['kafka', 'partitions'] },
   { flag: '--replication', variable: 'SPAR_REPLICATION', path: ['kafka', 'replication'] },
   { flag: '--max-in-flight', variable: 'SPAR_MAX_IN_FLIGHT', path: ['limits', 'max_in_flight'] },
+  { flag: '--max-tokens', variable: 'SPAR_MAX_TOKENS', path: ['budget', 'max_tokens'] },
+  { flag: '--max-cost', variable: 'SPAR_MAX_COST', path: ['budget', 'max_cost'] },
+  { flag: '--pairs', variable: 'SPAR_PAIRS', path: ['budget', 'pairs'] },
 ] as const;
 
 /** What flags and environment set, the flags last, for `loadConfig`. */
@@ -86,9 +110,12 @@ export function overridesOf(command: Command, environment: NodeJS.ProcessEnv): r
 
 /** The environment knows only text. */
 const typed = (path: readonly string[], value: string): unknown =>
-  numbers.has(path.at(-1) ?? '') && /^\d+$/.test(value) ? Number(value) : value;
+  numbers.has(path.at(-1) ?? '') && /^\d+(\.\d+)?$/.test(value) ? Number(value) : value;
 
-const numbers = new Set(['seed', 'max_in_flight', 'partitions', 'replication']);
+const numbers = new Set([
+  ...['seed', 'max_in_flight', 'partitions', 'replication'],
+  ...['max_tokens', 'max_cost', 'pairs'],
+]);
 
 /** Examples at the end of a command's help. */
 export const examples = (...lines: readonly string[]): string =>

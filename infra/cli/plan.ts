@@ -5,7 +5,7 @@ import { short } from './progress.ts';
 
 /** What `--dry-run` says. */
 export function planText(plan: Plan, file: string): string {
-  const { generations, tokens, cost, rejected } = plan;
+  const { generations, tokens, cost, rejected, withinBudget } = plan;
   const range = ({ least, most }: Range) =>
     least === most ? short(least) : `${short(least)} to ${short(most)}`;
   return [
@@ -21,6 +21,9 @@ export function planText(plan: Plan, file: string): string {
     cost
       ? `  cost         ${cost.least.toFixed(2)} to ${cost.most.toFixed(2)}`
       : '  cost         unknown: give the endpoint a price in the config',
+    ...(withinBudget === null
+      ? []
+      : [`  budget       does for ${range(withinBudget)} of them, by answers of usual length`]),
     'Nothing was asked.',
     '',
   ].join('\n');

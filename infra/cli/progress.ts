@@ -3,12 +3,14 @@ import type { RunProgress } from '../run/run.ts';
 import { oneLine } from '../text.ts';
 
 /** Everything that the status block shows, as one value. */
-export interface Progress extends Omit<RunProgress, 'counters'> {
+export interface Progress extends Omit<RunProgress, 'counters' | 'budget'> {
   readonly title: string;
   readonly calls: number;
   readonly tokens: number;
   readonly cost: number | null;
   readonly retries: number;
+  /** How the run stands with its budget, in words; null without one. */
+  readonly budget: string | null;
 }
 
 export interface ProgressView {
@@ -81,13 +83,14 @@ const line = (progress: Progress): string =>
     ...(progress.down === null ? [] : [`waiting: ${oneLine(progress.down, 200)}`]),
   ].join(' · ');
 
-const figures = ({ calls, tokens, cost, inFlight, limit, retries }: Progress): string =>
+const figures = ({ calls, tokens, cost, inFlight, limit, retries, budget }: Progress): string =>
   [
     `${calls} calls`,
     `${short(tokens)} tokens`,
     ...(cost === null ? [] : [`cost ${cost.toFixed(2)}`]),
     `${inFlight}/${limit} in flight`,
     ...(retries > 0 ? [`${retries} retries`] : []),
+    ...(budget === null ? [] : [budget]),
   ].join(' · ');
 
 function results(progress: Progress): string {

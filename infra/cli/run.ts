@@ -10,6 +10,7 @@ import { checkGateFiles } from '../exports/gates/gates.ts';
 import type { InputOptions } from '../input/read.ts';
 import { openSource, standardInputName } from '../input/source.ts';
 import { openAiEndpoint } from '../model/openai.ts';
+import { checkBudget } from '../run/budget.ts';
 import { plan } from '../run/plan.ts';
 import { run, type RunProgress } from '../run/run.ts';
 import type { Summary } from '../run/summary.ts';
@@ -21,6 +22,7 @@ import { systemTime } from '../time.ts';
 import {
   examples,
   brokersOption,
+  budgetOptions,
   homeOption,
   iterationOption,
   jsonOption,
@@ -39,6 +41,7 @@ import {
   type ProgressView,
 } from './progress.ts';
 import { exportBar } from './bar.ts';
+import { budgetProgress, budgetSentence, shortOfTarget } from './budget.ts';
 import { onInterrupt } from './interrupt.ts';
 import { boundedNotices } from './notices.ts';
 import { openPipeline, workLogger } from './pipeline.ts';
@@ -61,8 +64,8 @@ interface Flags {
   readonly json?: true;
 }
 
-export const runCommand = (): Command =>
-  new Command('run')
+export const runCommand = (): Command => {
+  const command = new Command('run')
     .summary('turn a file of instructions into preference pairs')
     .description(
       `Reads instructions, samples responses, lets the model judge them, refines failed ones by tree search, and
@@ -70,6 +73,10 @@ writes training files. Stop it whenever you like: the same command goes on, and 
 
 FILE holds one instruction a line: JSON objects with "prompt" or "messages" (and "id", "responses", any other
 fields), or plain text; a JSON array is fine too. "-" reads standard input as it comes.
+
+A budget (--max-tokens, --max-cost) is of the iteration, all of its runs together. What would pass it is not begun, what
+was begun is finished, and the run ends with exit code 3; the same command with a larger one goes on. With --pairs it
+ends, with 0, once so many are there.
 
 API keys come from OPENAI_API_KEY, or from api_key_env or api_key_file of an endpoint in the config.`,
     )
@@ -95,7 +102,9 @@ API keys come from OPENAI_API_KEY, or from api_key_env or api_key_file of an end
         .choices(['auto', 'jsonl', 'json', 'text'])
         .default('auto'),
     )
-    .option('--limit <number>', 'take only the first so many instructions', wholeNumber(1))
+    .option('--limit <number>', 'take only the first so many instructions', wholeNumber(1));
+  for (const option of budgetOptions()) command.addOption(option);
+  return command
     .option('--strict', 'stop before any call if a line of the file is bad')
     .option('--dry-run', 'say what would be asked and what it may cost, and ask nothing')
     .addOption(pipelineOption())
@@ -111,6 +120,7 @@ API keys come from OPENAI_API_KEY, or from api_key_env or api_key_file of an end
     .action(async (file: string, flags: Flags, command: Command) => {
       const config = loadConfig(flags.config ?? null, overridesOf(command, process.env));
       const endpoints = resolveEndpoints(config);
+      checkBudget(config.budget, endpoints);
       const settings = settingsOf(config, flags.iteration, {
         actor: endpoints.actor.version,
         judge: endpoints.judge.version,
@@ -125,6 +135,7 @@ API keys come from OPENAI_API_KEY, or from api_key_env or api_key_file of an end
       }
       await runFile(file, flags, config, settings, endpoints);
     });
+};
 
 async function runFile(
   file: string,
@@ -196,7 +207,8 @@ async function runFile(
             iteration: settings.iteration,
             out: flags.out,
             config,
-            complete: summary.complete,
+            // As many as were wanted are the whole of what was wanted.
+            complete: summary.complete || summary.state === 'target reached',
             progress: bar.show,
           }).finally(bar.end);
     if (interrupts.signal && summary.admitted > 0) {
@@ -210,7 +222,7 @@ async function runFile(
         : summaryText(summary, file, flags, exported?.folder ?? null),
     );
     if (interrupts.signal) process.exitCode = interrupts.signal === 'SIGINT' ? 130 : 143;
-    else if (!summary.complete || summary.admitted === 0) process.exitCode = 1;
+    else process.exitCode = exitCodeOf(summary);
   } finally {
     view.end();
     interrupts.end();
@@ -218,6 +230,11 @@ async function runFile(
     // An endless standard input would keep the process alive.
     if (file === '-') process.stdin.destroy();
   }
+}
+
+function exitCodeOf({ state, admitted }: Summary): number {
+  if (state === 'incomplete: budget') return 3;
+  return state === 'incomplete' || admitted === 0 ? 1 : 0;
 }
 
 type Endpoints = Readonly<Record<(typeof roles)[number], ResolvedEndpoint>>;
@@ -259,6 +276,7 @@ const progressOf = (title: string, progress: RunProgress): Progress => {
     tokens: (counters['tokens.prompt'] ?? 0) + (counters['tokens.completion'] ?? 0),
     cost: counters['cost'] ?? null,
     retries: sum('retries.'),
+    budget: progress.budget && budgetProgress(progress.budget),
   };
 };
 
@@ -268,6 +286,22 @@ const exportCommand = (flags: Flags): string =>
     ...(flags.iteration === '1' ? [] : [`--iteration ${flags.iteration}`]),
     `--out ${shellWord(flags.out)}`,
   ].join(' ');
+
+function endText({ state, budget, seconds }: Summary): readonly string[] {
+  if (budget && (state === 'incomplete: budget' || state === 'target reached')) {
+    const what = state === 'target reached' ? 'Target reached' : 'The budget is used up';
+    const colour =
+      state === 'target reached' ? pc.bold : (text: string) => pc.yellow(pc.bold(text));
+    return [`${colour(what)} after ${clock(seconds)}: ${budgetSentence(state, budget)}`];
+  }
+  if (state === 'complete') {
+    const missing = budget && shortOfTarget(budget);
+    return [`${pc.bold('Done')} in ${clock(seconds)}.`, ...(missing ? [pc.yellow(missing)] : [])];
+  }
+  return [
+    `${pc.yellow(pc.bold('Not finished.'))} The same command goes on where this one stopped.`,
+  ];
+}
 
 function summaryText(summary: Summary, file: string, flags: Flags, folder: string | null): string {
   const { outcomes, tokens, modelCalls } = summary;
@@ -289,9 +323,7 @@ function summaryText(summary: Summary, file: string, flags: Flags, folder: strin
   ];
   const [perPair, saved] = [perPairText(summary), savedText(summary)];
   return [
-    summary.complete
-      ? `${pc.bold('Done')} in ${clock(summary.seconds)}.`
-      : `${pc.yellow(pc.bold('Not finished.'))} The same command goes on where this one stopped.`,
+    ...endText(summary),
     ...unread.map((name) => pc.yellow(`  ${oneLine(name, 100)} was not read to its end`)),
     `  ${summary.admitted} instructions → ${parts.join(', ')}`,
     ...(skipped.length > 0 ? [`  ${skipped.join(', ')}`] : []),
@@ -307,7 +339,7 @@ function summaryText(summary: Summary, file: string, flags: Flags, folder: strin
     ...(outcomes.paired > 0
       ? [`Look at a pair: spar pair${home}`, `Look at a tree: spar tree${home}`]
       : [`See what happened: spar status${home}`]),
-    ...(summary.complete ? [] : goOn.map((name) => `Go on: ${runAgain(name)}`)),
+    ...(summary.state !== 'incomplete' ? [] : goOn.map((name) => `Go on: ${runAgain(name)}`)),
     '',
   ].join('\n');
 }

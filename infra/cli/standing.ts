@@ -7,10 +7,20 @@ import type { HomeView } from '../home/home.ts';
 import type { GroupMember } from '../log/log.ts';
 import { scan } from '../log/scan.ts';
 import { accountOf, type Account } from '../run/account.ts';
+import type { Settings } from '../../processors/settings.ts';
+import {
+  createBudget,
+  isLimited,
+  keptBudget,
+  type BudgetSettings,
+  type BudgetStanding,
+} from '../run/budget.ts';
 import { findIteration, settingsIn } from '../run/iteration.ts';
+import { usualSpend } from '../run/plan.ts';
 import { countsOf, type Counts } from '../run/summary.ts';
 import { createTallyReader, type Tally } from '../run/tally.ts';
 import { iterationOf } from '../runtime/headers.ts';
+import { systemTime } from '../time.ts';
 import { Window } from '../runtime/window.ts';
 
 /** How an iteration stands, from its topics, whether a run is going on or not. */
@@ -28,6 +38,8 @@ export interface Standing {
   readonly unreadSources: readonly string[];
   /** Every source was read to its end, every instruction of theirs has ended, and no stage has work left. */
   readonly complete: boolean;
+  /** Null if it was given none. */
+  readonly budget: BudgetStanding | null;
 }
 
 export interface StageStanding {
@@ -52,7 +64,12 @@ export interface PartitionStanding {
   readonly member: string | null;
 }
 
-export async function standingOf(view: HomeView, iteration: string): Promise<Standing> {
+/** @param given a budget that whoever looks has in mind, in place of the one that the runs of this home were given */
+export async function standingOf(
+  view: HomeView,
+  iteration: string,
+  given: BudgetSettings | null = null,
+): Promise<Standing> {
   const reader = createTallyReader(view.log, view.serde, view.pipeline, iteration);
   const tally = await reader.refresh().finally(() => reader.close());
   const stages = await stagesOf(view, iteration);
@@ -73,7 +90,34 @@ export async function standingOf(view: HomeView, iteration: string): Promise<Sta
       tally.admitted > 0 &&
       tally.ended >= tally.admitted &&
       stages.every(({ waiting }) => waiting === 0),
+    budget: manifest && (await budgetOf(view, settingsIn(manifest), given)),
   };
+}
+
+async function budgetOf(
+  { log, serde, pipeline, isShared, counters, notes }: HomeView,
+  settings: Settings,
+  given: BudgetSettings | null,
+): Promise<BudgetStanding | null> {
+  const { iteration } = settings;
+  const kept =
+    given && isLimited(given)
+      ? { ...given, guess: usualSpend(settings, {}) }
+      : keptBudget(notes, iteration);
+  if (!kept) return null;
+  const budget = createBudget({
+    settings: kept,
+    guess: kept.guess,
+    ...{ log, serde, pipeline, iteration, isShared },
+    ledger: { total: counters, thisRun: {} },
+    share: () => 0,
+    isIdle: () => false,
+    lookMs: 1000,
+    time: systemTime,
+  });
+  await budget.look();
+  await budget.stop();
+  return budget.standing;
 }
 
 /** Every iteration that was opened in the home, in the order of their opening, as it was opened. */

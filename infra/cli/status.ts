@@ -16,6 +16,7 @@ import {
   jsonOption,
   pipelineOption,
 } from './options.ts';
+import { budgetRows } from './budget.ts';
 import { counted, jsonLine, print } from './output.ts';
 import { perPairText, savedText } from './account.ts';
 import { short } from './progress.ts';
@@ -59,12 +60,12 @@ export const statusCommand = (): Command =>
       ),
     )
     .action(async (flags: Flags, command: Command) => {
-      await withView(flags, command, async (view) => {
+      await withView(flags, command, async (view, config) => {
         const opened = await iterationsIn(view);
         const wanted = opened.filter(({ id }) => [id, 'all'].includes(flags.iteration));
         if (wanted.length === 0) throw new RunError(await noneText(opened, view, flags));
         for (const manifest of wanted) {
-          const standing = await standingOf(view, manifest.id);
+          const standing = await standingOf(view, manifest.id, config.budget);
           await print(
             flags.json
               ? jsonLine(statusJson(manifest, standing))
@@ -96,7 +97,8 @@ async function noneText(
 }
 
 function statusJson({ mode, seed, rules }: Iteration, standing: Standing): object {
-  const { iteration, tally, counts, account, stages, depths, unreadSources, complete } = standing;
+  const { iteration, tally, counts, account, stages, depths } = standing;
+  const { unreadSources, complete, budget } = standing;
   const { admitted, ended, outcomes, deadLetters } = tally;
   return {
     iteration,
@@ -116,6 +118,7 @@ function statusJson({ mode, seed, rules }: Iteration, standing: Standing): objec
     ...counts,
     ...account,
     spentOnEnded: tally.spend,
+    budget,
   };
 }
 
@@ -131,7 +134,7 @@ function statusText(
   { isShared }: HomeView,
   flags: Flags,
 ): string {
-  const { iteration, tally, counts, stages, depths, unreadSources, complete } = standing;
+  const { iteration, tally, counts, stages, depths, unreadSources, complete, budget } = standing;
   const { admitted, outcomes, deadLetters } = tally;
   const { retries } = counts;
   const rate = acceptanceRate(standing);
@@ -172,6 +175,9 @@ function statusText(
       ['per pair', perPairText(standing.account)],
       ['saved', savedText(standing.account)],
     ].flatMap(([name, text]) => (name && text ? [row(name, text)] : [])),
+    ...(budget ? budgetRows(budget) : []).map((text, index) =>
+      row(index === 0 ? 'budget' : '', text),
+    ),
     ...(retried.length === 0
       ? []
       : [row('retries', retried.map(([cause, times]) => `${times} × ${cause}`).join(', '))]),
@@ -267,13 +273,16 @@ function nextSteps(standing: Standing, isShared: boolean, flags: Flags): readonl
 }
 
 /** One process does it all, and the same command goes on. */
-const goOnHere = ({ complete, unreadSources }: Standing): readonly string[] => [
+const goOnHere = ({ complete, unreadSources, budget }: Standing): readonly string[] => [
   ...unreadSources.map(
     (name) => `${runAgain(name)}: the same command, unless it is going on, reads the rest`,
   ),
   ...(complete || unreadSources.length > 0
     ? []
-    : ['a run that is going on will finish it; if none is, give the same spar run command again']),
+    : [
+        'a run that is going on will finish it; if none is, give the same spar run command again' +
+          (budget ? ', with a larger budget if this one is used up' : ''),
+      ]),
 ];
 
 /** On a cluster some read sources, and others work. */

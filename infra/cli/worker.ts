@@ -7,13 +7,16 @@ import type { Config } from '../config/schema.ts';
 import { resolveEndpoint, roles, settingsOf } from '../config/settings.ts';
 import { UsageError } from '../errors.ts';
 import { serveHealth, type HealthServer } from '../health/server.ts';
+import { checkBudget, type BudgetEnd } from '../run/budget.ts';
 import type { Endpoints } from '../run/lanes.ts';
 import type { LostPositions } from '../run/positions.ts';
 import { checkStages, work, type WorkerProgress } from '../run/worker.ts';
 import { oneLine } from '../text.ts';
 import { systemTime } from '../time.ts';
 import { onInterrupt } from './interrupt.ts';
+import { budgetProgress } from './budget.ts';
 import {
+  budgetOptions,
   examples,
   iterationOption,
   jsonOption,
@@ -43,7 +46,10 @@ you like, on as many machines, with the same stages or each with some. Ctrl-C (o
 is finished is committed, the rest goes on elsewhere.
 
 The workers of one machine should share a home: they read each other's journals, so that no answer that was paid for
-is asked for again.`,
+is asked for again.
+
+A budget (--max-tokens, --max-cost) or a target (--pairs) is of the iteration, all of its workers together: give all of
+them the same. A worker that may begin no more instructions stays, and finishes what was begun.`,
     )
     .addOption(
       new Option(
@@ -68,7 +74,7 @@ is asked for again.`,
       wholeNumber(0),
     )
     .option('--health-host <address>', 'the address that it answers on', '127.0.0.1');
-  for (const option of pipelineOptions()) command.addOption(option);
+  for (const option of [...budgetOptions(), ...pipelineOptions()]) command.addOption(option);
   return command
     .addOption(jsonOption())
     .addHelpText(
@@ -94,6 +100,7 @@ async function runWorker(flags: Flags, config: Config): Promise<void> {
     );
   }
   const endpoints = endpointsOf(config, flags.stages ?? null);
+  checkBudget(config.budget, endpoints);
   const keys = Object.values(endpoints).flatMap(({ apiKey }) => apiKey ?? []);
   const logger = workLogger(flags.home, config, () => [...cluster.secrets, ...keys]);
   const say = (text: string) => process.stderr.write(`${text}\n`);
@@ -179,6 +186,8 @@ function line({
   down,
   away,
   held,
+  budget,
+  budgetEnd,
 }: WorkerProgress): string {
   const waiting = [...held.values()].reduce((sum, records) => sum + records, 0);
   return [
@@ -190,12 +199,20 @@ function line({
     `${inFlight}/${limit} generations`,
     `${short(sum(counters, 'calls.'))} calls`,
     `${short(sum(counters, 'tokens.'))} tokens`,
+    ...(budget === null ? [] : [budgetProgress(budget)]),
+    ...(budgetEnd === null ? [] : [pc.yellow(endWords[budgetEnd])]),
     ...(waiting > 0 ? [pc.yellow(`${waiting} wait for other models`)] : []),
     ...[away, down]
       .filter((why) => why !== null)
       .map((why) => pc.yellow(`waiting: ${oneLine(why, 400)}`)),
   ].join(' · ');
 }
+
+const endWords: Readonly<Record<BudgetEnd, string>> = {
+  'used-up': 'the budget is used up: nothing more is begun',
+  'cut-off': 'more than the budget is spent: nothing more is asked',
+  target: 'the target is reached: nothing more is begun',
+};
 
 const sum = (counters: WorkerProgress['counters'], prefix: string): number =>
   Object.entries(counters)

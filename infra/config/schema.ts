@@ -10,7 +10,7 @@ import { gatesSection } from './gates-schema.ts';
 
 /**
  * The configuration file, checked. Semantic settings decide which pairs come out and are fixed when an iteration
- * opens; everything under `models` (but `version`), `limits`, `retries` and `export` may change at any restart.
+ * opens; everything under `models` (but `version`), `budget`, `limits`, `retries` and `export` may change at any restart.
  */
 const sampling = (defaults: {
   readonly temperature: number;
@@ -293,6 +293,29 @@ export const configSchema = z.strictObject({
       refine: z.string().min(1).optional().describe('A file in place of our refine prompt.'),
     })
     .prefault({}),
+  budget: z
+    .strictObject({
+      max_tokens: z
+        .int()
+        .min(1)
+        .nullable()
+        .default(null)
+        .describe('Tokens of prompts and answers at most; null for no limit.'),
+      max_cost: z
+        .number()
+        .gt(0)
+        .nullable()
+        .default(null)
+        .describe('By the prices of the models at most, in their currency; null for no limit.'),
+      pairs: z
+        .int()
+        .min(1)
+        .nullable()
+        .default(null)
+        .describe('Preference pairs to end at; null for all that the instructions give.'),
+    })
+    .prefault({})
+    .describe('Of an iteration: all of its runs and workers together.'),
   limits: z
     .strictObject({
       max_in_flight: z
@@ -313,11 +336,15 @@ export const configSchema = z.strictObject({
         .min(1024)
         .default(64 * 1024 * 1024)
         .describe('Bytes of records in flight in a stage.'),
-      backlog_records: z
+      open_trees: z
         .int()
         .min(1)
-        .default(1000)
-        .describe('Records waiting for later stages at which sampling pauses.'),
+        .nullable()
+        .default(null)
+        .describe(
+          'Trees in progress, and instructions that may become some, of those that a process samples, at which ' +
+            'sampling pauses; null for twice the generations that its endpoints take at once.',
+        ),
       linger_ms: z
         .int()
         .min(0)

@@ -6,7 +6,12 @@ import type { SchemaRegistry } from '../codec/registry.ts';
 import { createSerde } from '../codec/serde.ts';
 import type { ClusterSettings } from '../config/cluster.ts';
 import { plainReaders } from '../input/instruction.ts';
-import { openSharedJournal, readAllCounters, type SharedJournal } from '../journal/shared.ts';
+import {
+  openSharedJournal,
+  readAllCounters,
+  readAllNotes,
+  type SharedJournal,
+} from '../journal/shared.ts';
 import { openKafkaLog, type KafkaLog, type Handover } from '../log/kafka/kafka.ts';
 import type { Logger } from '../logger.ts';
 import type { Time } from '../time.ts';
@@ -84,6 +89,7 @@ export async function viewClusterHome(options: ClusterOptions): Promise<HomeView
     registry,
     isShared: true,
     counters: (iteration) => readAllCounters(folder, iteration),
+    notes: (key) => readAllNotes(folder, key),
     close: () => log.close(),
   };
 }

@@ -9,7 +9,7 @@ import { openSqliteRegistry } from '../codec/sqlite-registry.ts';
 import { UsageError } from '../errors.ts';
 import { plainReaders } from '../input/instruction.ts';
 import type { Journal } from '../journal/journal.ts';
-import { openSqliteJournal, readCounters } from '../journal/sqlite.ts';
+import { openSqliteJournal, readCounters, readNote } from '../journal/sqlite.ts';
 import type { Log } from '../log/log.ts';
 import { openSqliteLog, type SqliteLog } from '../log/sqlite.ts';
 import { lagOf } from '../runtime/lag.ts';
@@ -33,6 +33,8 @@ export interface Home {
 export type HomeView = Omit<Home, 'journal'> & {
   /** What was counted for an iteration. */
   readonly counters: Journal['counters'];
+  /** What was noted under a key, by each process that has noted something. */
+  readonly notes: (key: string) => readonly string[];
 };
 
 const files = { log: 'log.sqlite', registry: 'schemas.sqlite', journal: 'journal.sqlite' };
@@ -123,6 +125,10 @@ export async function viewHome(options: {
       registry,
       isShared: false,
       counters: (iteration) => readCounters(join(folder, files.journal), iteration),
+      notes: (key) => {
+        const note = readNote(join(folder, files.journal), key);
+        return note === null ? [] : [note];
+      },
       async close() {
         await log.close();
         registry.close();

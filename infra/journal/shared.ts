@@ -102,18 +102,30 @@ export function readAllCounters(
   iteration: string,
 ): Readonly<Record<string, number>> {
   const sums = createCounters();
+  for (const counters of ofAll(folder, (view) => view.counters(iteration))) {
+    sums.add(iteration, counters);
+  }
+  return sums.of(iteration);
+}
+
+/** What the journals of a home have noted under a key, one each at most. */
+export const readAllNotes = (folder: string, key: string): readonly string[] =>
+  ofAll(folder, (view) => view.note(key)).filter((note) => note !== null);
+
+function ofAll<Found>(folder: string, read: (view: JournalView) => Found): readonly Found[] {
+  const found: Found[] = [];
   // A machine that only looks at a cluster has no journals.
   for (const file of existsSync(folder) ? readdirSync(folder) : []) {
     if (!journalPattern.test(file)) continue;
     const view = viewIfReady(join(folder, file));
     if (!view) continue;
     try {
-      sums.add(iteration, view.counters(iteration));
+      found.push(read(view));
     } finally {
       view.close();
     }
   }
-  return sums.of(iteration);
+  return found;
 }
 
 function takeSlot(folder: string): { readonly slot: number; readonly release: () => void } {

@@ -167,6 +167,20 @@ export function readCounters(file: string, iteration: string): Readonly<Record<s
   }
 }
 
+/**
+ * A note, read beside the process that writes it; null if it was never set.
+ *
+ * @throws StorageError if the file is missing, damaged, or from another version.
+ */
+export function readNote(file: string, key: string): string | null {
+  const view = viewSqliteJournal(file);
+  try {
+    return view.note(key);
+  } finally {
+    view.close();
+  }
+}
+
 function finderIn(database: Database): Journal['find'] {
   const findDraw = database.prepare(
     `SELECT answers.id, draws.position, answers.body

@@ -11,7 +11,7 @@ import { drawIds, seedOf, shareOf, type Origin } from './draw.ts';
 import { CallError, type Call, type CallAnswer, type Endpoint, type Purpose } from './endpoint.ts';
 import type { Ledger } from './ledger.ts';
 import type { Policy } from './policy.ts';
-import { CallQueue } from './queue.ts';
+import type { CallQueue, Turn } from './queue.ts';
 
 /** An endpoint with everything that is learnt about it: one per URL and model, shared by the roles that use it. */
 export interface Lane {
@@ -39,10 +39,7 @@ export interface RoleLanes {
 }
 
 /** In which order calls are served: see `CallQueue`. */
-export interface Priority {
-  readonly rank: number;
-  readonly order: number;
-}
+export type Priority = Omit<Turn, 'ask'>;
 
 export interface Gateway {
   /** Whether the model behind the role is the one that an iteration was opened with. */
@@ -83,10 +80,16 @@ export function createGateway(
    * there is no other process.
    */
   elsewhere?: (draw: string) => Promise<void> | null,
+  /** Aborted when nothing may be asked for the iteration any more; null if nothing limits it. */
+  cutOff: (iteration: string) => AbortSignal | null = () => null,
 ): Gateway {
   /** Draws that are being asked for; it is bounded by the records in flight. */
   const underWay = new Map<string, UnderWay>();
   let isReady = false;
+  let asks = 0;
+  /** Draws that are asked for, by where. */
+  const loads = new Map<Lane, number>();
+  const loadOf = (lane: Lane) => loads.get(lane) ?? 0;
   /** When a call last had its turn, and what is waited for after a long while without one. */
   let turnMs = -Infinity;
   let catchingUp: Promise<void> | null = null;
@@ -144,9 +147,10 @@ export function createGateway(
     const role = roles[request.role];
     // `serves` said so before the record began.
     if (!role) throw new Error(`nobody here answers for the ${request.role}`);
-    const lane = laneFor(role, origin.instruction);
+    const lane = laneFor(role, origin.instruction, fresh.length, loadOf);
+    const turn = { ...priority, ask: asks++ };
     for (const group of chunks(fresh, Math.min(lane.choicesMax, role.choicesMax))) {
-      const asked = askFor(group, request, { origin, role, lane, priority }, signal);
+      const asked = askFor(group, request, { origin, role, lane, turn }, signal);
       for (const [index, id] of group.entries()) {
         const entry = asked.then((entries) => entries[index] as JournalEntry);
         underWay.set(id, { entry, askers: 0 });
@@ -179,9 +183,11 @@ export function createGateway(
   async function askFor(
     ids: readonly string[],
     request: ModelRequest,
-    { origin, role, lane, priority }: Way,
-    signal: AbortSignal,
+    { origin, role, lane, turn }: Way,
+    asker: AbortSignal,
   ): Promise<readonly JournalEntry[]> {
+    const cut = cutOff(origin.iteration);
+    const signal = cut ? AbortSignal.any([asker, cut]) : asker;
     const purpose = purposeOf[request.role];
     const seed = seedOf(ids[0] as string);
     const call: Call = {
@@ -192,12 +198,13 @@ export function createGateway(
       seed,
       deadlineMs: role.deadlineMs,
     };
+    loads.set(lane, loadOf(lane) + ids.length);
     try {
       const answer = await lane.policy.run(
-        (go) => sendInTurn(ids, call, lane, priority, go, signal),
+        (go) => sendInTurn(ids, call, lane, turn, go, signal),
         seed / 2 ** 31,
         signal,
-        (error) => ledger.count(origin.iteration, retryCounters(error)),
+        (error) => ledger.count(origin.iteration, retryCounters(error, role)),
       );
       const spend = spendOf(call, answer, role, lane);
       const entries = ids.map((id, index) => {
@@ -215,10 +222,14 @@ export function createGateway(
       return entries;
     } catch (error) {
       if (error instanceof AnsweredElsewhere) return error.entries;
-      if (signal.reason instanceof Cancelled) {
+      if (asker.reason instanceof Cancelled) {
         ledger.count(origin.iteration, { [`cancelled.${purpose}`]: 1 });
       }
+      // No record's fault: what it needs is not asked, and it stays as it is until somebody goes on with it.
+      if (cut?.aborted) await unlessAborted(new Promise<never>(() => undefined), asker);
       throw signal.aborted ? (signal.reason as Error) : forProcessor(error, lane, request);
+    } finally {
+      loads.set(lane, loadOf(lane) - ids.length);
     }
   }
 
@@ -227,11 +238,11 @@ export function createGateway(
     ids: readonly string[],
     call: Call,
     lane: Lane,
-    priority: Priority,
+    turn: Turn,
     go: () => void,
     signal: AbortSignal,
   ): Promise<CallAnswer> {
-    const release = await turnOf(ids, call, lane, priority, signal);
+    const release = await turnOf(ids, call, lane, turn, signal);
     if (signal.aborted) {
       // Between its turn and now: there would be nobody to hear of it any more.
       release();
@@ -284,11 +295,11 @@ export function createGateway(
     ids: readonly string[],
     call: Call,
     { queue }: Lane,
-    { rank, order }: Priority,
+    turn: Turn,
     signal: AbortSignal,
   ): Promise<() => void> {
     for (;;) {
-      const release = await queue.acquire(rank, order, call.n, signal);
+      const release = await queue.acquire(turn, call.n, signal);
       if (!elsewhere) return release;
       try {
         await unlessAborted(caughtUp(), signal);
@@ -338,12 +349,33 @@ interface Way {
   readonly origin: Omit<Origin, 'modelVersion'>;
   readonly role: RoleLanes;
   readonly lane: Lane;
-  readonly priority: Priority;
+  readonly turn: Turn;
 }
 
-/** All about one instruction goes to the same replica, which has the shared beginning of its prompts cached. */
-function laneFor({ lanes }: RoleLanes, instruction: string): Lane {
-  return lanes[shareOf(instruction, lanes.length)] ?? lanes[0];
+/** How much more than its part a replica may have to do before others help. */
+const unevenMax = 1.25;
+
+/**
+ * All about one instruction goes to the same replica, which has the shared beginning of its prompts cached; unless
+ * calls would wait there and it has more to do than the others, as one that is slower has, or it is down. Then to the
+ * next one, always the same: consistent hashing with bounded loads.
+ *
+ * @param loadOf draws that are asked for at a replica, those included that wait for their turn
+ */
+function laneFor(
+  { lanes }: RoleLanes,
+  instruction: string,
+  draws: number,
+  loadOf: (lane: Lane) => number,
+): Lane {
+  const own = shareOf(instruction, lanes.length);
+  const inTurn = [...lanes.slice(own), ...lanes.slice(0, own)];
+  const up = inTurn.filter(({ policy }) => policy.down === null);
+  const load = up.reduce((sum, lane) => sum + loadOf(lane), draws);
+  const limit = up.reduce((sum, { queue }) => sum + queue.limit, 0);
+  const takes = (lane: Lane) =>
+    loadOf(lane) + draws <= Math.max(1, (unevenMax * load) / limit) * lane.queue.limit;
+  return up.find(takes) ?? up[0] ?? inTurn[0] ?? lanes[0];
 }
 
 function* chunks(ids: readonly string[], size: number): Generator<readonly string[]> {
@@ -365,15 +397,24 @@ function spendOf(call: Call, answer: CallAnswer, { price }: RoleLanes, lane: Lan
     prompt_tokens: usage.prompt_tokens,
     completion_tokens: completion,
     tokens_estimated: !trusted,
-    cost: price && (usage.prompt_tokens * price.prompt + completion * price.completion) / 1_000_000,
+    cost: price && costOf({ ...usage, completion_tokens: completion }, price),
   };
 }
+
+const costOf = (
+  usage: { readonly prompt_tokens: number; readonly completion_tokens: number },
+  price: { readonly prompt: number; readonly completion: number },
+): number =>
+  (usage.prompt_tokens * price.prompt + usage.completion_tokens * price.completion) / 1_000_000;
 
 /** A rough guess, four characters a token, for servers that do not count. */
 export const estimatedTokens = (texts: readonly string[]): number =>
   texts.reduce((sum, text) => sum + Math.ceil(text.length / 4), 0);
 
-function retryCounters({ kind, status, usage }: CallError): Record<string, number> {
+function retryCounters(
+  { kind, status, usage }: CallError,
+  { price }: RoleLanes,
+): Record<string, number> {
   const reason =
     kind === 'rate-limited'
       ? '429'
@@ -388,6 +429,7 @@ function retryCounters({ kind, status, usage }: CallError): Record<string, numbe
     ...(usage && {
       'tokens.prompt': usage.prompt_tokens,
       'tokens.completion': usage.completion_tokens,
+      ...(price && { cost: costOf(usage, price) }),
     }),
   };
 }

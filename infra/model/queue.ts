@@ -1,6 +1,7 @@
 /**
  * Who calls next. Calls, not records, queue: later stages first, and within a stage in order of admission, so
- * that trees finish before new ones start. A call with n choices holds n places until its slowest choice ends.
+ * that trees finish before new ones start. Calls of one ask stay together, since they begin with the same text, which
+ * the server has cached. A call with n choices holds n places until its slowest choice ends.
  *
  * The limit moves: it halves when the server refuses (429, 503) and grows back by one place for each
  * limit's worth of answers, never above `maxInFlight`.
@@ -35,12 +36,10 @@ export class CallQueue {
   /**
    * Resolves with the way to give the places back; rejects with the signal's reason if it aborts first.
    *
-   * @param rank lower goes first
    * @param places how many choices the call asks for
    */
   async acquire(
-    rank: number,
-    order: number,
+    { rank, order, ask }: Turn,
     places: number,
     signal: AbortSignal,
   ): Promise<() => void> {
@@ -49,6 +48,7 @@ export class CallQueue {
     const entry: Waiting = {
       rank,
       order,
+      ask,
       sequence: this.#sequence++,
       // A call wider than the whole limit still has its turn, alone.
       places: Math.min(places, this.maxInFlight),
@@ -112,20 +112,24 @@ export class CallQueue {
   }
 }
 
-interface Waiting {
+/** Whose turn it is: the lower number goes first, the first that differs decides. */
+export interface Turn {
+  /** Of the stage. */
   readonly rank: number;
+  /** Of the instruction. */
   readonly order: number;
+  /** Of what was asked for together, in as many calls as it took. */
+  readonly ask: number;
+}
+
+interface Waiting extends Turn {
   readonly sequence: number;
   readonly places: number;
   readonly start: () => void;
 }
 
 const before = (a: Waiting, b: Waiting): boolean =>
-  a.rank !== b.rank
-    ? a.rank < b.rank
-    : a.order !== b.order
-      ? a.order < b.order
-      : a.sequence < b.sequence;
+  (a.rank - b.rank || a.order - b.order || a.ask - b.ask || a.sequence - b.sequence) < 0;
 
 /** A binary heap in an array: tens of thousands of calls may wait. */
 function push(heap: Waiting[], entry: Waiting): void {

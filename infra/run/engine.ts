@@ -1,5 +1,7 @@
 import { firstResponses } from '../../processors/sampling.ts';
+import type { Settings } from '../../processors/settings.ts';
 import { dataflow } from '../../topology/dataflow.ts';
+import { firstSteps } from '../../topology/topology.ts';
 import type { Config } from '../config/schema.ts';
 import { RunError } from '../errors.ts';
 import type { Home } from '../home/home.ts';
@@ -7,10 +9,13 @@ import type { Logger } from '../logger.ts';
 import { createGateway, type Gateway } from '../model/gateway.ts';
 import { createLedger, type Ledger } from '../model/ledger.ts';
 import { createContexts } from '../runtime/contexts.ts';
+import type { Order } from '../runtime/order.ts';
 import { Runtime } from '../runtime/runtime.ts';
 import { sentence } from '../text.ts';
 import type { Time } from '../time.ts';
+import { createBudget, isLimited, keepBudget, type Budget, type BudgetEnd } from './budget.ts';
 import { checkPositions, type LostPositions } from './positions.ts';
+import { usualSpend } from './plan.ts';
 import { openLanes, remarksOn, type Connect, type Endpoints, type Lanes } from './lanes.ts';
 
 export interface EngineOptions {
@@ -20,6 +25,8 @@ export interface EngineOptions {
   readonly connect: Connect;
   /** Which iteration to sample for; null for none. */
   readonly iteration: string | null;
+  /** The settings of the iteration that the budget is of. */
+  readonly settings: Settings;
   /** Only these stages; null for all. */
   readonly stages: readonly string[] | null;
   readonly time: Time;
@@ -32,6 +39,8 @@ export interface EngineOptions {
   readonly lostPositions?: LostPositions;
   /** Resolves when another process is no longer asking for a draw; null if none is known to be at it. */
   readonly elsewhere?: (draw: string) => Promise<void> | null;
+  /** Later stages first unless said otherwise, which is for comparisons only. */
+  readonly order?: Order;
 }
 
 /** The stages of a process with the models that they ask: what `run` and `worker` have in common. */
@@ -40,8 +49,12 @@ export interface Engine {
   readonly ledger: Ledger;
   readonly gateway: Gateway;
   readonly runtime: Runtime;
+  /** Null if nothing is limited. */
+  readonly budget: Budget | null;
   /** Makes sure, once, that the endpoints answer. @throws RunError in one sentence with the remedy */
   ready(): Promise<void>;
+  /** Reads where the budget stands, before anything is asked: whether there is nothing to do within it. */
+  account(): Promise<BudgetEnd | null>;
   /** Starts the stages. @throws UsageError if the log has forgotten how far one of them is */
   start(): Promise<void>;
   /** Rejects when it cannot go on; never resolves. */
@@ -82,7 +95,17 @@ export function createEngine(options: EngineOptions): Engine {
   };
   let readying: Promise<void> | null = null;
   const ready = () => (readying ??= makeReady());
-  const gateway = createGateway(lanes.roles, journal, ledger, time, ready, options.elsewhere);
+  const guess = usualSpend(options.settings, endpoints);
+  const budget = isLimited(config.budget) ? makeBudget() : null;
+  const gateway = createGateway(
+    lanes.roles,
+    journal,
+    budget ? { ...ledger, answered } : ledger,
+    time,
+    ready,
+    options.elsewhere,
+    (of) => (of === options.settings.iteration ? (budget?.cutOff ?? null) : null),
+  );
   const runtime = new Runtime({
     dataflow,
     pipeline,
@@ -95,8 +118,10 @@ export function createEngine(options: EngineOptions): Engine {
       log,
       serde,
       gateway,
+      ...(options.order && { order: options.order }),
       time,
       tableWaitMs: config.limits.table_wait_ms,
+      ...(budget && { admit: (instruction, signal) => budget.admit(instruction, signal) }),
     }),
     limits: {
       records: config.limits.records,
@@ -110,7 +135,10 @@ export function createEngine(options: EngineOptions): Engine {
     },
     // Twice what the actor's endpoint takes: enough to keep it full, and never what later stages need.
     sampleRecords: Math.ceil((2 * placesOf(endpoints)) / firstResponses(config)),
-    backlogRecords: config.limits.backlog_records,
+    openTrees:
+      config.limits.open_trees ??
+      2 * lanes.all.reduce((sum, { queue }) => sum + queue.maxInFlight, 0),
+    treesPerInstruction: config.negatives_per_instruction,
     // A log far away is asked less often.
     askMs: home.isShared ? 500 : 20,
     time,
@@ -123,7 +151,13 @@ export function createEngine(options: EngineOptions): Engine {
     ledger,
     gateway,
     runtime,
+    budget,
     ready,
+    async account() {
+      await keepBudget(journal, options.settings.iteration, { ...config.budget, guess }, time);
+      await budget?.start();
+      return budget?.end ?? null;
+    },
     async start() {
       const { stages, lostPositions: lost = 'refuse' } = options;
       await checkPositions({ log, serde, pipeline, dataflow, stages, iteration, lost, time });
@@ -162,10 +196,43 @@ export function createEngine(options: EngineOptions): Engine {
       if (inGoodOrder) await finishCalls();
       aborted.abort(new Error('the run is over'));
       await runtime.stop();
+      await budget?.stop();
       gateway.close();
       await lanes.close();
     },
   };
+
+  function makeBudget(): Budget {
+    const made = createBudget({
+      settings: config.budget,
+      guess,
+      log,
+      serde,
+      pipeline,
+      iteration: options.settings.iteration,
+      ledger,
+      isShared: home.isShared,
+      // Whoever has half of the partitions begins half of what may begin.
+      share: () => {
+        const first = runtime.stats().find(({ stage }) => firstSteps(dataflow).has(stage));
+        return home.isShared ? (first?.partitions ?? 0) / log.partitions : 1;
+      },
+      isIdle: () =>
+        runtime
+          .stats()
+          .every(({ stage, inFlight }) => inFlight === 0 || firstSteps(dataflow).has(stage)),
+      lookMs: home.isShared ? 500 : 100,
+      time,
+    });
+    made.ended.catch(fatal.reject);
+    return made;
+  }
+
+  async function answered(...answer: Parameters<Ledger['answered']>): Promise<void> {
+    const kept = ledger.answered(...answer);
+    budget?.answered();
+    await kept;
+  }
 
   /** A stop waits a little for calls that are under way: their answers are journaled and need not be paid again. */
   async function finishCalls(): Promise<void> {

@@ -3,7 +3,7 @@ import { judgePrompt } from '../../processors/rules/prompts.ts';
 import { isDecided } from '../../processors/rules/vote.ts';
 import { firstResponses } from '../../processors/sampling.ts';
 import type { Config } from '../config/schema.ts';
-import type { ResolvedEndpoint } from '../config/settings.ts';
+import { roles, type ResolvedEndpoint } from '../config/settings.ts';
 import { readInstructions, type InputOptions } from '../input/read.ts';
 import { openSeen } from '../input/seen.ts';
 import type { Source } from '../input/source.ts';
@@ -21,6 +21,11 @@ export interface Plan {
   readonly tokens: { readonly prompt: Range; readonly completion: Range };
   /** By the price table; null without one. */
   readonly cost: Range | null;
+  /**
+   * Instructions that the budget does for: from all with a tree that is searched to its end, to none with a tree. Null
+   * without a budget.
+   */
+  readonly withinBudget: Range | null;
 }
 
 export interface Range {
@@ -30,6 +35,44 @@ export interface Range {
 
 /** What the plan assumes of a response's length, tokens: a page, where the most is what `max_tokens` allows. */
 const usualAnswerTokens = 400;
+
+/** And of an instruction's, tokens: two or three sentences. */
+const usualInstructionTokens = 100;
+
+/**
+ * What one instruction comes to if its trees are searched to their end and every answer is as long as usual: what a
+ * budget reckons with before it has seen any. Most come to less.
+ */
+export function usualSpend(
+  { sample, judge, search, prompts, negatives_per_instruction }: Settings,
+  endpoints: Readonly<Partial<Record<Role, Pick<ResolvedEndpoint, 'price'>>>>,
+): { readonly tokens: number; readonly cost: number } {
+  const nodes = Math.min(negatives_per_instruction, sample.responses) * nodesMax(search);
+  const judgePromptTokens =
+    textTokens(judgePrompt(prompts, [], '')) + usualInstructionTokens + usualAnswerTokens;
+  const of: Readonly<Record<Role, { readonly prompt: number; readonly completion: number }>> = {
+    actor: {
+      prompt: usualInstructionTokens,
+      completion: sample.responses * usualAnswerTokens,
+    },
+    judge: {
+      prompt: (sample.responses + nodes) * judgePromptTokens,
+      completion: (sample.responses + nodes) * judge.votes * usualAnswerTokens,
+    },
+    refiner: {
+      prompt: nodes * (judgePromptTokens + 2 * usualAnswerTokens),
+      completion: nodes * usualAnswerTokens,
+    },
+  };
+  let [tokens, cost] = [0, 0];
+  for (const role of roles) {
+    const { prompt, completion } = of[role];
+    const price = endpoints[role]?.price ?? null;
+    tokens += prompt + completion;
+    if (price) cost += (prompt * price.prompt + completion * price.completion) / 1_000_000;
+  }
+  return { tokens, cost };
+}
 
 /** Reads the whole source and asks nobody. */
 export async function plan(
@@ -98,14 +141,45 @@ export async function plan(
       generations.judge.most * judge.max_tokens +
       generations.refine.most * refine.max_tokens,
   };
+  const cost = costOf(endpoints.judge.price, prompt, completion);
   return {
     instructions,
     duplicates,
     rejected,
     generations,
     tokens: { prompt, completion },
-    cost: costOf(endpoints.judge.price, prompt, completion),
+    cost,
+    withinBudget: withinBudget(
+      config.budget,
+      instructions,
+      { tokens: prompt.least + completion.least, cost: cost?.least ?? 0 },
+      usualSpend(settings, endpoints),
+    ),
   };
+}
+
+/** @param least what all of them come to if no response fails @param usual what one comes to with its trees */
+function withinBudget(
+  { max_tokens, max_cost }: Config['budget'],
+  instructions: number,
+  least: { readonly tokens: number; readonly cost: number },
+  usual: { readonly tokens: number; readonly cost: number },
+): Range | null {
+  const limits = [
+    [max_tokens, least.tokens, usual.tokens],
+    [max_cost, least.cost, usual.cost],
+  ] as const;
+  const doesFor = (limit: number, one: number) =>
+    one > 0 ? Math.min(instructions, Math.floor(limit / one)) : instructions;
+  const ranges = limits.flatMap(([limit, all, each]) =>
+    limit === null
+      ? []
+      : { least: doesFor(limit, each), most: doesFor(limit, all / Math.max(1, instructions)) },
+  );
+  if (ranges.length === 0) return null;
+  const most = Math.min(...ranges.map((range) => range.most));
+  // The least is of short instructions; long ones may be dearer than that without a single tree.
+  return { least: Math.min(most, ...ranges.map((range) => range.least)), most };
 }
 
 /** Nodes of a tree at the most: a level of `branch`, then `keep` parents each (breadth-first), or all their paths. */

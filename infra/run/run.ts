@@ -7,9 +7,11 @@ import { openSeen } from '../input/seen.ts';
 import type { Source } from '../input/source.ts';
 import type { Logger } from '../logger.ts';
 import type { Gateway } from '../model/gateway.ts';
+import type { Order } from '../runtime/order.ts';
 import type { StageStatus } from '../runtime/runtime.ts';
 import type { Time } from '../time.ts';
 import { admit, type Admission } from './admit.ts';
+import type { BudgetEnd, BudgetStanding } from './budget.ts';
 import { findIteration, isOpen, noteSource, openIteration } from './iteration.ts';
 import { createEngine } from './engine.ts';
 import type { LostPositions } from './positions.ts';
@@ -42,6 +44,8 @@ export interface RunOptions {
   readonly elsewhere?: (draw: string) => Promise<void> | null;
   /** The models as this process asks them, for those who want to know what is under way. */
   readonly gateway?: (gateway: Gateway) => void;
+  /** Later stages first unless said otherwise, which is for comparisons only. */
+  readonly order?: Order;
   /** Aborted to stop: intake ends, what is finished is committed, and the same command goes on later. */
   readonly stop: AbortSignal;
 }
@@ -60,6 +64,8 @@ export interface RunProgress {
   readonly counters: Readonly<Record<string, number>>;
   /** Why an endpoint is down, or the log away; null while all answer. */
   readonly down: string | null;
+  /** Null if nothing is limited, and before the first look. */
+  readonly budget: BudgetStanding | null;
 }
 
 /**
@@ -107,6 +113,7 @@ export async function run(options: RunOptions): Promise<Summary> {
       limit: lanes.all.reduce((sum, { queue }) => sum + queue.limit, 0),
       counters: ledger.thisRun,
       down: engine.down ?? engine.away,
+      budget: engine.budget?.standing ?? null,
     });
   };
   const reporting = async () => {
@@ -121,15 +128,28 @@ export async function run(options: RunOptions): Promise<Summary> {
   };
 
   let complete = false as boolean;
+  let end = null as BudgetEnd | null;
   /** In good order: what is under way has a moment to be finished. */
   let ended = false;
   const work = async () => {
+    end = await engine.account();
+    if (end !== null) return;
     await engine.start();
     sourceEnded = await admitAll(options, admission, lanes, readyToAdmit);
     const unread = sourceEnded ? await note('read') : [options.source.name];
     if (stop.aborted) return;
     await runtime.settled(aborted.signal);
     complete = unread.length === 0;
+  };
+  /** The rest of the source is still taken down, so that one knows what is left; but nobody waits for more to come. */
+  const budgetEnded = async () => {
+    if (!engine.budget) return new Promise<never>(() => undefined);
+    end = await engine.budget.ended;
+    if (end === 'target') return;
+    for (let before = -1; !sourceEnded && before < admission.taken;) {
+      before = admission.taken;
+      await time.sleep(sourceWaitMs, stop).catch(() => undefined);
+    }
   };
   const stopped = Promise.withResolvers<undefined>();
   const onStop = () => stopped.resolve(undefined);
@@ -141,7 +161,7 @@ export async function run(options: RunOptions): Promise<Summary> {
   working.catch(() => undefined);
   reporter.catch(() => undefined);
   try {
-    await Promise.race([working, stopped.promise, engine.failure]);
+    await Promise.race([working, stopped.promise, engine.failure, budgetEnded()]);
     for (const [iteration, records] of runtime.held) {
       options.notice(
         `${records} records of iteration ${iteration} wait for the models that it was opened with: ` +
@@ -163,9 +183,23 @@ export async function run(options: RunOptions): Promise<Summary> {
     tally,
     { total: ledger.total(iteration), thisRun: ledger.thisRun },
     admission,
-    { complete, unreadSources: manifest?.unread_sources ?? [], seconds: seconds() },
+    {
+      complete,
+      state: complete ? 'complete' : stateOf(end, stop.aborted),
+      budget: engine.budget?.standing ?? null,
+      unreadSources: manifest?.unread_sources ?? [],
+      seconds: seconds(),
+    },
     settings.judge.votes,
   );
+}
+
+/** How long a source that brings nothing more is waited for once the budget is used up. */
+const sourceWaitMs = 1000;
+
+function stateOf(end: BudgetEnd | null, stopped: boolean): Summary['state'] {
+  if (end === 'target') return 'target reached';
+  return end === null || stopped ? 'incomplete' : 'incomplete: budget';
 }
 
 async function admitAll(

@@ -1,4 +1,5 @@
 import { accountOf, type Account } from './account.ts';
+import type { BudgetStanding } from './budget.ts';
 import type { Tally } from './tally.ts';
 
 /** What `spar run --json` prints as its last line: totals of the iteration, and `thisRun` for this process. */
@@ -17,6 +18,10 @@ export interface Summary extends Counts, Account {
   };
   readonly pairs: number;
   readonly deadLetters: number;
+  /** `incomplete: budget` if the rest needs a larger one, `target reached` if as many pairs as wanted are there. */
+  readonly state: 'complete' | 'incomplete' | 'incomplete: budget' | 'target reached';
+  /** Null if nothing was limited. */
+  readonly budget: BudgetStanding | null;
   /** False if the run was interrupted or stopped, or a source of the iteration was: the same command goes on. */
   readonly complete: boolean;
   /** Sources of the iteration, of this or an earlier run, that were not read to their end. */
@@ -103,6 +108,8 @@ export function summaryOf(
   },
   run: {
     readonly complete: boolean;
+    readonly state: Summary['state'];
+    readonly budget: BudgetStanding | null;
     readonly unreadSources: readonly string[];
     readonly seconds: number;
   },
@@ -122,6 +129,8 @@ export function summaryOf(
     ...accountOf(tally, counts, votes),
     rejected: source.rejected,
     complete: run.complete,
+    state: run.state,
+    budget: run.budget,
     unreadSources: run.unreadSources,
     thisRun: { admitted: source.admitted, ...countsOf(counters.thisRun) },
     seconds: Math.round(run.seconds * 1000) / 1000,

@@ -37,6 +37,8 @@ export function createTallyReader(
   serde: Serde,
   pipeline: string,
   iteration: string,
+  /** Told of every outcome as it is read. */
+  onOutcome: (outcome: Outcome) => void = () => undefined,
 ): TallyReader {
   const outcomes: Record<Outcome['outcome'], number> = {
     'all-passed': 0,
@@ -64,6 +66,7 @@ export function createTallyReader(
   const count = async (record: LogRecord): Promise<void> => {
     const outcome = await rowIn({ serde }, topics.outcomes, record);
     if (!outcome) return;
+    onOutcome(outcome);
     outcomes[outcome.outcome]++;
     spend = addSpend(spend, spendOf(outcome));
     saved = addSavings(saved, savingsOf(outcome));
@@ -147,7 +150,8 @@ async function previousOf(
   return null;
 }
 
-function follower(
+/** Reads a topic on from where it was, at each call, and hands over what is of the iterations. */
+export function follower(
   log: Log,
   topic: string,
   iterations: readonly (string | null)[],

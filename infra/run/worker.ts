@@ -9,6 +9,7 @@ import type { Gateway } from '../model/gateway.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { oneLine } from '../text.ts';
 import type { Time } from '../time.ts';
+import type { BudgetEnd, BudgetStanding } from './budget.ts';
 import { createEngine } from './engine.ts';
 import { isOpen, openIteration } from './iteration.ts';
 import type { Connect, Endpoints } from './lanes.ts';
@@ -47,6 +48,10 @@ export interface WorkerProgress {
   readonly down: string | null;
   /** Why it waits for the log; null if it does not. */
   readonly away: string | null;
+  /** Null if nothing is limited, and before the first look. */
+  readonly budget: BudgetStanding | null;
+  /** What became of the budget; null while there is something to do within it. */
+  readonly budgetEnd: BudgetEnd | null;
   /** Records by iteration that wait for other models. */
   readonly held: ReadonlyMap<string, number>;
 }
@@ -98,6 +103,8 @@ export async function work(options: WorkerOptions): Promise<void> {
         counters: ledger.thisRun,
         down: engine.down,
         away: engine.away,
+        budget: engine.budget?.standing ?? null,
+        budgetEnd: engine.budget?.end ?? null,
         held: runtime.held,
       });
       engine.watch();
@@ -107,6 +114,8 @@ export async function work(options: WorkerOptions): Promise<void> {
   const working = async () => {
     // What comes must find its iteration open.
     if (samples) await engine.ready();
+    // Used up or not, it is a member: whatever others need of it goes on.
+    await whenThere(() => engine.account(), options);
     await engine.start();
   };
   const reporter = reporting();
@@ -127,7 +136,7 @@ export async function work(options: WorkerOptions): Promise<void> {
 
 /** Whoever begins while the log is away waits for it, as all who work do. */
 async function whenThere(
-  work: () => Promise<void>,
+  work: () => Promise<unknown>,
   { config, time, stop, logger }: WorkerOptions,
 ): Promise<void> {
   const deadline = time.monotonic() + config.limits.down_ms;

@@ -9,15 +9,20 @@ import { findIteration, settingsIn } from '../run/iteration.ts';
 import type { Time } from '../time.ts';
 import { chanceOf } from './chance.ts';
 import { iterationOf, orderOf } from './headers.ts';
+import { laterFirst, type Order } from './order.ts';
 
 export interface ContextsOptions {
   readonly pipeline: string;
   readonly log: Log;
   readonly serde: Serde;
   readonly gateway: Pick<Gateway, 'serves' | 'model'>;
+  /** Later stages first unless said otherwise. */
+  readonly order?: Order;
   readonly time: Time;
   /** How long a record waits for the row it joins with. */
   readonly tableWaitMs: number;
+  /** Resolves when the first stage may begin with an instruction; at once, unless something limits them. */
+  readonly admit?: (instruction: string, signal: AbortSignal) => Promise<void>;
 }
 
 /**
@@ -54,7 +59,7 @@ export interface Contexts {
 }
 
 export function createContexts(options: ContextsOptions): Contexts {
-  const { gateway, pipeline, log, serde } = options;
+  const { gateway, pipeline, log, serde, order = laterFirst } = options;
   /** Of those that are there, and of those that are being looked up: thousands of records begin at the same time. */
   const known = new Map<string, Promise<Settings>>();
 
@@ -96,6 +101,7 @@ export function createContexts(options: ContextsOptions): Contexts {
         );
       }
       const instruction = instructionOf(input, record);
+      if (iteration !== null) await options.admit?.(instruction, signal);
       return {
         settings,
         signal,
@@ -110,7 +116,7 @@ export function createContexts(options: ContextsOptions): Contexts {
         model: gateway.model(
           { pipeline, iteration: id, seed: settings.seed, instruction, stage: name },
           settings.models,
-          { rank, order: orderOf(record) },
+          order(rank, orderOf(record)),
         ),
       };
     },

@@ -13,12 +13,15 @@ export async function standingOf(
   log: Pick<Log, 'ends' | 'committed'>,
   group: string,
   topic: string,
+  /** Of these partitions alone; of all unless given. */
+  partitions?: ReadonlySet<number>,
 ): Promise<Standing> {
   const committed = await log.committed(group, topic);
   // The ends last: what is finished by then is behind them.
   const ends = await log.ends(topic);
   const of = new Map(committed.map((one) => [one.partition, one]));
   const open = ends.reduce((sum, { partition, earliest, latest }) => {
+    if (partitions?.has(partition) === false) return sum;
     const { position = 0, metadata = '' } = of.get(partition) ?? {};
     const window = new Window(position, metadata);
     const from = Math.max(earliest, window.low);

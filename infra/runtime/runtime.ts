@@ -21,8 +21,13 @@ export interface RuntimeOptions {
   readonly limits: StageLimits;
   /** Instructions in flight at the first stage: enough to fill the model server, not more. */
   readonly sampleRecords: number;
-  /** Records waiting for later stages at which sampling pauses; it goes on below 80 %. */
-  readonly backlogRecords: number;
+  /**
+   * Trees in progress at the most, of the instructions that this process samples; one that was sampled counts as all
+   * the trees that may come of it, until it has ended or they are there.
+   */
+  readonly openTrees: number;
+  /** Trees that may come of one instruction. */
+  readonly treesPerInstruction: number;
   /** How often the log is asked where its groups stand, while somebody waits for it. Default 20. */
   readonly askMs?: number;
   readonly time: Time;
@@ -42,25 +47,33 @@ interface Place {
   readonly topic: string;
 }
 
+/** A step behind the first. */
+interface Later extends Place {
+  /** Null where another process runs it. */
+  readonly stage: Stage | null;
+  /** Trees that each of its records is, or may become. */
+  readonly trees: number;
+}
+
 /** While the log is away nobody knows how things stand; it is asked again. */
 function unlessAway(error: unknown): null {
   if (error instanceof Unavailable) return null;
   throw error;
 }
 
-/** How often the gate of the first stage looks at the backlog, at the most. */
-const gateMs = 100;
+/** How often it is looked how many trees are open, at the most. */
+const lookMs = 50;
 
 /**
  * All stages of a dataflow in one process. Later stages have the lower rank, so that trees finish before new ones
- * start, and the first stage stops taking instructions in while the others have enough to do.
+ * start, and the first stage begins no instruction while the others have enough to do.
  */
 export class Runtime {
   readonly #options: RuntimeOptions;
   readonly #stages: readonly Stage[];
   readonly #first: Stage | null;
-  /** The groups of all steps behind the first, wherever they run. */
-  readonly #later: Place[] = [];
+  /** The steps behind the first, wherever they run. */
+  readonly #later: Later[] = [];
   /** The groups of all steps, in the order in which records travel, wherever they run. */
   readonly #all: Place[] = [];
   readonly #abort = new AbortController();
@@ -82,9 +95,12 @@ export class Runtime {
       const isFirst = firsts.has(name);
       const group = groupOf(pipeline, name, isFirst ? iteration : null);
       const place = { group, topic: nameOnLog(pipeline, step.from) };
-      if (!isFirst) this.#later.push(place);
+      const trees = step.ends === 'tree' ? 1 : options.treesPerInstruction;
       if (!isFirst || iteration !== null) this.#all.push(place);
-      if ((isFirst && iteration === null) || !runsHere(name)) continue;
+      if ((isFirst && iteration === null) || !runsHere(name)) {
+        if (!isFirst) this.#later.push({ ...place, stage: null, trees });
+        continue;
+      }
       const stage = new Stage({
         ...options,
         name,
@@ -103,6 +119,7 @@ export class Runtime {
         failed: (error) => this.#failure.reject(error),
       });
       if (isFirst) first = stage;
+      else this.#later.push({ ...place, stage, trees });
       stages.push(stage);
     }
     this.#stages = stages;
@@ -115,8 +132,10 @@ export class Runtime {
   }
 
   async start(): Promise<void> {
+    // None before the first look.
+    this.#first?.beginUpTo(0);
     await Promise.all(this.#stages.toReversed().map((stage) => stage.start()));
-    this.#watching = this.#watchBacklog();
+    this.#watching = this.#admit();
   }
 
   /**
@@ -199,24 +218,44 @@ export class Runtime {
     return lagOf(this.#options.log, group, topic);
   }
 
-  async #watchBacklog(): Promise<void> {
+  /**
+   * Lets the first stage begin as many instructions as there is room for, and looks again. The room is of this
+   * process and for the partitions that it samples, whoever runs the later stages: what comes of an instruction stays
+   * in its partition, so processes need not agree, and twice as many of them have twice the room.
+   */
+  async #admit(): Promise<void> {
     const { signal } = this.#abort;
-    const { time, log, backlogRecords, askMs = 20 } = this.#options;
+    const { time, askMs = 20 } = this.#options;
     const first = this.#first;
     if (!first) return;
-    let open = true;
     while (!signal.aborted) {
-      const lags = await Promise.all(
-        this.#later.map(({ group, topic }) => lagOf(log, group, topic)),
-      ).catch(unlessAway);
-      if (lags) {
-        const held = [...this.held.values()].reduce((sum, records) => sum + records, 0);
-        const backlog = lags.reduce((sum, lag) => sum + lag, -held);
-        open = backlog < backlogRecords * (open ? 1 : 0.8);
-        first.setGate(open);
-      }
+      await this.#look(first).catch(unlessAway);
       // An abort is how this loop ends, not an error.
-      await time.sleep(Math.max(gateMs, askMs), signal).catch(() => undefined);
+      await time.sleep(Math.max(lookMs, askMs), signal).catch(() => undefined);
     }
+  }
+
+  async #look(first: Stage): Promise<void> {
+    const { openTrees, treesPerInstruction } = this.#options;
+    // Before the log is asked: what is committed meanwhile counts twice for a moment, and never not at all.
+    const { ever, now, most } = first.begun;
+    // What there was room for at the last look is not used up: the bound holds, however things stand.
+    if (ever < most) return;
+    const open = (
+      await Promise.all(this.#later.map((one) => this.#openIn(one, first.partitions)))
+    ).reduce((sum, trees) => sum + trees, 0);
+    const room = Math.floor((openTrees - open) / treesPerInstruction) - now;
+    // One may always begin where nothing is in progress, however many trees may come of it.
+    first.beginUpTo(ever + Math.max(room, open <= 0 && now === 0 ? 1 : 0));
+  }
+
+  /** Trees that are, or may become of what is, between a step and its end. What is held is not in progress. */
+  async #openIn(
+    { group, topic, stage, trees }: Later,
+    partitions: ReadonlySet<number>,
+  ): Promise<number> {
+    const held = stage?.heldIn(partitions) ?? 0;
+    const { open } = await standingOf(this.#options.log, group, topic, partitions);
+    return trees * Math.max(0, open - held);
   }
 }

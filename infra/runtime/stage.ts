@@ -84,6 +84,8 @@ export class Stage {
   readonly #runs = new Map<number, PartitionRun>();
   #subscription: Subscription | null = null;
   #gateOpen = true;
+  #begun = 0;
+  #begunMax = Infinity;
   readonly #stats = { done: 0, deadLetters: 0 };
 
   constructor(options: StageOptions) {
@@ -118,6 +120,27 @@ export class Stage {
     };
   }
 
+  /** The partitions that it has now. */
+  get partitions(): ReadonlySet<number> {
+    return new Set(this.#runs.keys());
+  }
+
+  /** Records that it has begun since it was made, those of them that are not committed, and how many it may. */
+  get begun(): { readonly ever: number; readonly now: number; readonly most: number } {
+    let now = 0;
+    for (const run of this.#runs.values()) now += run.begun;
+    return { ever: this.#begun, now, most: this.#begunMax };
+  }
+
+  /** Of the records that are held, those in these partitions. */
+  heldIn(partitions: ReadonlySet<number>): number {
+    let held = 0;
+    for (const [partition, run] of this.#runs) {
+      if (partitions.has(partition)) held += [...run.held].length;
+    }
+    return held;
+  }
+
   async start(): Promise<void> {
     const { log, group, failed } = this.#options;
     this.#subscription = await log.subscribe(group, this.topic, {
@@ -126,6 +149,8 @@ export class Stage {
         const run = new PartitionRun(partition, committed, {
           ...this.#options,
           stats: this.#stats,
+          mayBegin: () => this.#gateOpen && this.#begun < this.#begunMax,
+          began: () => this.#begun++,
           share: () => 1 / Math.max(1, this.#runs.size),
           subscription: () => {
             if (!this.#subscription) throw new Error(`${this.name} has not joined its group`);
@@ -154,6 +179,13 @@ export class Stage {
     for (const run of this.#runs.values()) run.setGate(open);
   }
 
+  /** No record begins beyond so many since it was made. */
+  beginUpTo(ever: number): void {
+    const isMore = ever > this.#begunMax;
+    this.#begunMax = ever;
+    if (isMore) for (const run of this.#runs.values()) run.begin();
+  }
+
   /** Stops intake, commits what is finished and leaves the group. */
   async stop(): Promise<void> {
     await this.#subscription?.close();
@@ -171,6 +203,9 @@ interface Done {
 
 interface PartitionOptions extends StageOptions {
   readonly stats: { done: number; deadLetters: number };
+  /** Whether the stage lets another record begin. */
+  readonly mayBegin: () => boolean;
+  readonly began: () => void;
   /** What this partition has of the stage's limits, 0 to 1. */
   readonly share: () => number;
   readonly subscription: () => Subscription;
@@ -232,6 +267,10 @@ class PartitionRun {
     return this.#pending.length + this.#laned + this.#started.size;
   }
 
+  get begun(): number {
+    return this.#started.size;
+  }
+
   /** The iterations of the records that are held, one each. */
   get held(): Iterable<string> {
     return this.#held.values();
@@ -239,6 +278,14 @@ class PartitionRun {
 
   setGate(open: boolean): void {
     this.#gateOpen = open;
+    if (open) this.#start();
+    this.#throttle();
+  }
+
+  /** More may begin than before. */
+  begin(): void {
+    if (this.#draining) return;
+    this.#start();
     this.#throttle();
   }
 
@@ -278,6 +325,7 @@ class PartitionRun {
     for (const record of this.#pending) {
       if (this.#started.size >= limits.records * this.#options.share()) break;
       if (!this.#window.holds(record.offset)) break;
+      if (!this.#isPassedOver(record) && !this.#options.mayBegin()) break;
       const about = this.#aboutOf(record);
       if (about === undefined) break;
       taken++;
@@ -294,6 +342,7 @@ class PartitionRun {
 
   #run(record: LogRecord, about: string | null): void {
     this.#started.set(record.offset, record);
+    if (!this.#isPassedOver(record)) this.#options.began();
     if (about !== null) this.#lanes.set(about, []);
     this.#attempt(record).then(
       (outputs) => this.#finish({ record, outputs }),
@@ -318,9 +367,9 @@ class PartitionRun {
 
   /** Tries until there are outputs: those of the processor, or a dead letter. */
   async #attempt(record: LogRecord): Promise<readonly NewRecord[]> {
-    const { step, limits, serde, contexts, time, logger, name, iteration } = this.#options;
+    const { step, limits, serde, contexts, time, logger, name } = this.#options;
     const { signal } = this.#abort;
-    if (iteration !== null && (iterationOf(record) ?? iteration) !== iteration) return [];
+    if (this.#isPassedOver(record)) return [];
     let input: unknown = null;
     let awaySince: number | null = null;
     for (let attempts = 1; ; attempts++) {
@@ -374,6 +423,12 @@ class PartitionRun {
         await time.sleep(delayMs, signal);
       }
     }
+  }
+
+  /** Admitted to another iteration than the one that is sampled for: nothing comes of it here. */
+  #isPassedOver(record: LogRecord): boolean {
+    const { iteration } = this.#options;
+    return iteration !== null && (iterationOf(record) ?? iteration) !== iteration;
   }
 
   #encode(

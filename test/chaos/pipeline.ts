@@ -114,7 +114,7 @@ const configOf = (
   limits: {
     max_in_flight: options.inFlight,
     records: 8192,
-    backlog_records: 5000,
+    open_trees: 5000,
     shutdown_ms: 20_000,
     deadline_ms: 60_000,
   },

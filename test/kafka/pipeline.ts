@@ -14,7 +14,7 @@ import type { LogRecord } from '../../infra/log/log.ts';
 import { openTopicAdmin } from '../../infra/log/kafka/topics.ts';
 import { scan } from '../../infra/log/scan.ts';
 import { silentLogger } from '../../infra/logger.ts';
-import { work } from '../../infra/run/worker.ts';
+import { work, type WorkerProgress } from '../../infra/run/worker.ts';
 import { systemTime } from '../../infra/time.ts';
 import { applyTopics } from '../../infra/topics/topics.ts';
 import type { Outcome } from '../../schemas/records.ts';
@@ -56,6 +56,7 @@ export interface WorkerChange {
   readonly model?: InstantModel;
   /** A model server, in place of a model within this process. */
   readonly url?: string;
+  readonly progress?: (progress: WorkerProgress) => void;
 }
 
 export interface Worker {
@@ -124,7 +125,7 @@ export async function pipelineOf(change: PipelineChange = {}): Promise<Pipeline>
     where,
     flags: [...where, '--home', join(folder, 'command')],
     topic: (topic) => nameOnLog(name, topic),
-    async worker({ stages, config: changes, model = instantModel(rates), url } = {}) {
+    async worker({ stages, config: changes, model = instantModel(rates), url, ...told } = {}) {
       const home = await open();
       const config = configOf(changes ?? {});
       const endpoint = url === undefined ? endpointOf() : simulated(url);
@@ -145,6 +146,7 @@ export async function pipelineOf(change: PipelineChange = {}): Promise<Pipeline>
         time: systemTime,
         logger: silentLogger,
         progress: (progress) => {
+          told.progress?.(progress);
           if (progress.stages.every((stage) => stage.joined)) joined.resolve(undefined);
         },
         progressMs: 50,

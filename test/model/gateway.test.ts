@@ -775,3 +775,93 @@ test('all about one instruction goes to the same replica, and others to others',
   }
   expect(asked.size).toBe(3);
 });
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+describe('a replica', () => {
+  /** Calls that end when the test says so. */
+  const held = () => {
+    const open = Promise.withResolvers<undefined>();
+    const answer: Answer = async (call, number) => {
+      await open.promise;
+      return plain(call, number);
+    };
+    return { answer, end: () => open.resolve(undefined) };
+  };
+  const instructions = Array.from({ length: 40 }, (_, index) => `i${index}`);
+
+  test('that has more to do than a quarter over its part hands on to the next ones', async () => {
+    const { answer, end } = held();
+    const { modelFor, lanes } = setup({ replicas: 4, maxInFlight: 12, answer });
+    const model = modelFor('the same');
+    const asked = Array.from({ length: 40 }, (_, round) => model.ask(draws({ round }), never));
+    await turn();
+    expect(lanes.map(({ queue }) => queue.held)).toEqual([12, 12, 12, 12]);
+    // 30 is the part of each.
+    for (const { queue } of lanes) expect(queue.held + 3 * queue.waiting).toBeLessThanOrEqual(38);
+    end();
+    await Promise.all(asked);
+  });
+
+  test('that answers slowly is asked less, and what goes elsewhere goes to the same one each time', async () => {
+    const { answer, end } = held();
+    const { modelFor, lanes, asked } = setup({
+      replicas: 3,
+      maxInFlight: 6,
+      // The first one has not answered yet what it was asked.
+      answer: (call, number, signal) =>
+        asked.get('replica 0')?.at(-1) === call
+          ? answer(call, number, signal)
+          : plain(call, number),
+    });
+    const all: Promise<unknown>[] = [];
+    const placesOf = () =>
+      ['replica 0', 'replica 1', 'replica 2'].map((name) => asked.get(name)?.length ?? 0);
+    for (const instruction of instructions) {
+      const before = placesOf();
+      all.push(modelFor(instruction).ask(draws({ round: 0 }), never));
+      await turn();
+      await turn();
+      all.push(modelFor(instruction).ask(draws({ round: 1 }), never));
+      await turn();
+      await turn();
+      const grown = placesOf().map((count, index) => count - (before[index] ?? 0));
+      if (lanes[0].queue.held === 6 && grown[0] === 0) expect(grown).toContain(2);
+    }
+    expect(asked.get('replica 0')).toHaveLength(2);
+    expect(lanes[0].queue.waiting).toBe(0);
+    end();
+    await Promise.all(all);
+  });
+
+  test('that is down gets none, unless all are', async () => {
+    const { modelFor, lanes, asked } = setup({ replicas: 2 });
+    const down = { error: 'away', sinceMs: 0 };
+    Object.defineProperty(lanes[0].policy, 'down', { value: down });
+    for (const instruction of instructions) await modelFor(instruction).ask(request, never);
+    expect([...asked.keys()]).toEqual(['replica 1']);
+  });
+});
+
+test('where each choice is a call of its own, those of one ask go one after the other', async () => {
+  const asked: string[] = [];
+  let failures = 1;
+  const { model } = setup({
+    maxInFlight: 1,
+    lane: { choicesMax: 1 },
+    answer: async (call, number) => {
+      const text = call.messages[0]?.content ?? '';
+      asked.push(text);
+      for (let turns = 0; turns < 5; turns++) await turn();
+      // One that is asked again does not go behind the others.
+      if (text === 'a' && failures-- > 0) throw new CallError('server-error', 'no');
+      return plain(call, number);
+    },
+  });
+  await Promise.all(
+    ['a', 'b', 'c'].map((content) =>
+      model.ask({ ...request, messages: [{ role: 'user', content }] }, never),
+    ),
+  );
+  expect(asked.join('')).toBe('aaaabbbccc');
+});

@@ -10,8 +10,8 @@ function asker(queue: CallQueue) {
   const releases = new Map<string, () => void>();
   return {
     started,
-    ask: (name: string, rank: number, order: number, places = 1, signal = never) =>
-      queue.acquire(rank, order, places, signal).then((release) => {
+    ask: (name: string, rank: number, order: number, places = 1, signal = never, ask = 0) =>
+      queue.acquire({ rank, order, ask }, places, signal).then((release) => {
         started.push(name);
         releases.set(name, release);
       }),
@@ -24,16 +24,35 @@ function asker(queue: CallQueue) {
 }
 
 describe('the order of calls', () => {
-  test('later stages go first, and within a stage who was admitted first', async () => {
+  // Each call by its rank, its order and its ask; they ask from left to right.
+  test.each([
+    ['later stages go first', ['4.1.0', '3.2.1', '1.7.2'], ['1.7.2', '3.2.1', '4.1.0']],
+    ['within a stage, who was admitted first', ['1.7.0', '1.3.1'], ['1.3.1', '1.7.0']],
+    [
+      'a later stage of a late instruction goes before an earlier stage of an early one',
+      ['2.0.0', '1.9.1'],
+      ['1.9.1', '2.0.0'],
+    ],
+    [
+      'calls of one ask stay together, even one that asks again',
+      ['1.5.0 a', '1.5.1 a', '1.5.1 b', '1.5.0 b'],
+      ['1.5.0 a', '1.5.0 b', '1.5.1 a', '1.5.1 b'],
+    ],
+    [
+      'calls of one ask go in the order in which they came',
+      ['1.5.0 c', '1.5.0 a', '1.5.0 b'],
+      ['1.5.0 c', '1.5.0 a', '1.5.0 b'],
+    ],
+  ] as const)('%s', async (_name, asked, expected) => {
     const queue = new CallQueue(1);
     const { ask, end, started } = asker(queue);
     await ask('running', 9, 0);
-    void ask('sample 1', 4, 1);
-    void ask('judge 2', 3, 2);
-    void ask('evaluate 7', 1, 7);
-    void ask('evaluate 3', 1, 3);
-    for (const name of ['running', 'evaluate 3', 'evaluate 7', 'judge 2']) await end(name);
-    expect(started).toEqual(['running', 'evaluate 3', 'evaluate 7', 'judge 2', 'sample 1']);
+    for (const name of asked) {
+      const [rank = 0, order = 0, number = 0] = name.split(/[. ]/).map(Number);
+      void ask(name, rank, order, 1, never, number);
+    }
+    for (const name of ['running', ...expected]) await end(name);
+    expect(started).toEqual(['running', ...expected]);
   });
 
   test('a call with n choices holds n places', async () => {

@@ -64,7 +64,11 @@ describe('a lean run', () => {
     expect(savedText(summary)).toMatch(
       /^\d+ responses not sampled \(about \S+ tokens\), \d+ votes by lazy judging \(.*\), \d+ votes by early agreement \(.*\), \d+ children not refined \(.*\)$/,
     );
-    const view = { ...home, counters: (iteration: string) => home.journal.counters(iteration) };
+    const view = {
+      ...home,
+      counters: (iteration: string) => home.journal.counters(iteration),
+      notes: () => [],
+    };
     expect((await standingOf(view, '1')).account).toEqual({ perPair, saved });
   });
 

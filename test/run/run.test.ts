@@ -268,7 +268,10 @@ describe('a source that was not read to its end', () => {
     });
   }
   const standing = (home: Home) =>
-    standingOf({ ...home, counters: (iteration) => home.journal.counters(iteration) }, '1');
+    standingOf(
+      { ...home, counters: (iteration) => home.journal.counters(iteration), notes: () => [] },
+      '1',
+    );
 
   test('leaves the iteration incomplete, although all that was admitted has ended', async () => {
     const home = await memoryHome();

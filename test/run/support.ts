@@ -2,12 +2,15 @@ import type { ResolvedEndpoint } from '../../infra/config/settings.ts';
 import { settingsOf } from '../../infra/config/settings.ts';
 import { checkConfig, type Config } from '../../infra/config/schema.ts';
 import type { Home } from '../../infra/home/home.ts';
+import { readInstructions } from '../../infra/input/read.ts';
+import { openSeen } from '../../infra/input/seen.ts';
 import type { Source } from '../../infra/input/source.ts';
+import { admit } from '../../infra/run/admit.ts';
 import { silentLogger } from '../../infra/logger.ts';
 import { run, type RunOptions } from '../../infra/run/run.ts';
 import type { Summary } from '../../infra/run/summary.ts';
 import { systemTime } from '../../infra/time.ts';
-import type { InstantModel } from '../support/model.ts';
+import type { Endpoint } from '../../infra/model/endpoint.ts';
 
 export function configOf(value: unknown = {}): Config {
   const result = checkConfig(value);
@@ -42,7 +45,7 @@ export const sourceOf = (lines: Iterable<string>, name = 'test.jsonl'): Source =
 /** A run in this process against a model in this process. */
 export async function runWith(
   home: Home,
-  model: InstantModel,
+  model: Endpoint & { close(): Promise<void> },
   lines: Iterable<string>,
   options: Partial<RunOptions> & { readonly iteration?: string } = {},
 ): Promise<Summary> {
@@ -71,4 +74,25 @@ export async function runWith(
     stop: new AbortController().signal,
     ...options,
   });
+}
+
+/** Puts instructions on the log for iteration 1, and asks nothing. */
+export async function admitTo(home: Home, lines: Iterable<string>): Promise<void> {
+  const seen = openSeen();
+  await admit(
+    readInstructions(sourceOf(lines), { format: 'auto', maxLineBytes: 10_000, seen }),
+    {
+      ...home,
+      iteration: '1',
+      time: systemTime,
+      limit: null,
+      strict: true,
+      ready: () => Promise.resolve(),
+      contextTokens: () => null,
+      onRejected: () => undefined,
+      signal: new AbortController().signal,
+    },
+    { taken: 0, admitted: 0, duplicates: 0, rejected: 0 },
+  );
+  seen.close();
 }

@@ -289,12 +289,14 @@ describe('the summary', () => {
       tally,
       { total: counters, thisRun: { 'calls.judge': 1 } },
       { admitted: 3, duplicates: 4, rejected: 5 },
-      { complete: true, unreadSources: [], seconds: 1.23456 },
+      { complete: true, state: 'complete', budget: null, unreadSources: [], seconds: 1.23456 },
       5,
     );
     expect(summary).toEqual({
       ...countsOf(counters),
       admitted: 7,
+      state: 'complete',
+      budget: null,
       duplicates: 4,
       rejected: 5,
       outcomes: { paired: 2, allPassed: 1, undecided: 1, exhausted: 1, failed: 1, stopped: 0 },

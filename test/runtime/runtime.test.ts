@@ -2,6 +2,7 @@ import { onTestFinished, describe, expect, test } from 'vitest';
 import type { Home } from '../../infra/home/home.ts';
 import type { Log } from '../../infra/log/log.ts';
 import { silentLogger } from '../../infra/logger.ts';
+import { NotServed } from '../../infra/runtime/contexts.ts';
 import { Runtime, type RuntimeOptions } from '../../infra/runtime/runtime.ts';
 import { systemTime } from '../../infra/time.ts';
 import { fullId } from '../../processors/rules/ids.ts';
@@ -10,6 +11,7 @@ import type { Instruction, Outcome, Responses } from '../../schemas/records.ts';
 import { step } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import { memoryHome } from '../support/home.ts';
+import { virtualTime } from '../support/virtual-time.ts';
 import { append, awhile, endedOf, limits, numbered, outcome, recordsOf, until } from './support.ts';
 
 /** Two stages: the first hands each instruction on, the second ends it when `gate` lets it. */
@@ -62,7 +64,8 @@ async function runtimeOf(
     },
     limits,
     sampleRecords: 100,
-    backlogRecords: 1000,
+    openTrees: 1000,
+    treesPerInstruction: 1,
     time: systemTime,
     logger: silentLogger,
     ...change,
@@ -101,31 +104,74 @@ test('it does not settle while anything is left, and a wait can be given up', as
 });
 
 describe('the first stage', () => {
-  test('pauses while the others have enough to do, and goes on when they have caught up', async () => {
+  const virtual = async (partitions = 1) => {
+    const time = virtualTime();
+    return { time, home: await memoryHome(partitions, 'spar', { time }) };
+  };
+  const sampled = async (home: Home) => (await recordsOf(home, topics.responses)).length;
+
+  test.each([
+    ['as many as may be open', 50, 1, 50],
+    ['each counts as all the trees that may come of it', 50, 3, 16],
+    ['one at a time, if even one may become more trees than may be open', 2, 5, 1],
+    ['a page that was read already waits, too', 499, 1, 499],
+  ])('begins no more while the others are busy: %s', async (_name, openTrees, trees, expected) => {
+    const { time, home } = await virtual();
     const open = Promise.withResolvers<undefined>();
-    const { home, runtime } = await runtimeOf(() => open.promise, {
-      backlogRecords: 50,
-      sampleRecords: 20,
+    const { runtime } = await runtimeOf(() => open.promise, {
+      ...{ home, time, openTrees, treesPerInstruction: trees, sampleRecords: 1000 },
+    });
+    await append(home, numbered(800));
+    await time.drive(runtime.start().then(() => time.sleep(60_000)));
+    expect(await sampled(home)).toBe(expected);
+    open.resolve(undefined);
+    await time.drive(runtime.settled(never));
+    expect(await endedOf(home)).toHaveLength(800);
+  });
+
+  test('begins no more while the others are busy elsewhere, in whatever partition', async () => {
+    const { time, home } = await virtual(3);
+    const open = Promise.withResolvers<undefined>();
+    const shared = { home, time, openTrees: 20 };
+    const one = await runtimeOf(undefined, { ...shared, stages: ['first'] });
+    for (const partition of [0, 1, 2]) {
+      await append(home, numbered(30, 100 * partition), undefined, partition);
+    }
+    await time.drive(one.runtime.start().then(() => time.sleep(60_000)));
+    expect(await sampled(home)).toBe(20);
+    const other = await runtimeOf(() => open.promise, { ...shared, stages: ['second'] });
+    await time.drive(other.runtime.start().then(() => time.sleep(60_000)));
+    expect(await sampled(home)).toBe(20);
+    open.resolve(undefined);
+    await time.drive(one.runtime.settled(never));
+    expect(await endedOf(home)).toHaveLength(90);
+  });
+
+  test('does not wait for what is held, which nobody here can end', async () => {
+    const { time, home } = await virtual();
+    const { runtime } = await runtimeOf(undefined, {
+      ...{ home, time, openTrees: 2 },
       contexts: {
-        async of({ name }, _record, _input, signal) {
-          // Slow enough that the backlog is seen long before all of them are through.
-          if (name === 'first') await systemTime.sleep(5, signal);
-          return { signal } as never;
-        },
+        of: ({ name }, record, _input, signal) =>
+          name === 'second' && record.offset < 10
+            ? Promise.reject(new NotServed('1', ['another model']))
+            : Promise.resolve({ signal } as never),
       },
     });
-    await append(home, numbered(3000));
-    await runtime.start();
-    const count = async () => (await recordsOf(home, topics.responses)).length;
-    let before = -1;
-    for (let now = await count(); now !== before || now === 0; now = await count()) {
-      before = now;
-      await systemTime.sleep(300);
-    }
-    expect(before).toBeLessThan(3000);
-    open.resolve(undefined);
-    await runtime.settled(never);
-    expect(await endedOf(home)).toHaveLength(3000);
+    await append(home, numbered(30));
+    await time.drive(runtime.start().then(() => runtime.settled(never)));
+    expect(await endedOf(home)).toHaveLength(20);
+    expect([...runtime.held.values()]).toEqual([10]);
+  });
+
+  test('passes over what others sample, however much it is', async () => {
+    const { time, home } = await virtual();
+    const { runtime } = await runtimeOf(undefined, { home, time, openTrees: 1 });
+    await append(home, numbered(700), { iteration: '2' });
+    await append(home, numbered(2, 700), { iteration: '1' });
+    await time.drive(runtime.start().then(() => runtime.settled(never)));
+    expect(await endedOf(home)).toEqual(numbered(2, 700));
+    expect(time.monotonic()).toBeLessThan(1000);
   });
 
   test('is left out where no iteration is sampled for', async () => {
