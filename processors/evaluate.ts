@@ -8,11 +8,21 @@ import type {
   Spend,
   Vote,
 } from '../schemas/records.ts';
-import type { Context, Processor } from './processor.ts';
+import { Cancelled, type Context, type Processor } from './processor.ts';
 import { fullId } from './rules/ids.ts';
+import { savingsOf, savingsWith } from './rules/savings.ts';
 import { noSpend, addSpend, spendOf, spendWith } from './rules/spend.ts';
-import { equalNode, grow, hashOf, type Judgement, type Tree } from './rules/tree.ts';
+import {
+  childrenAfter,
+  endsTree,
+  equalNode,
+  grow,
+  hashOf,
+  type Judgement,
+  type Tree,
+} from './rules/tree.ts';
 import { count, tally, valueOf } from './rules/vote.ts';
+import { Siblings } from './siblings.ts';
 import { votesOn } from './votes.ts';
 
 /** Judges a tree's new children and decides how it goes on: to the next refinements, or to its end. */
@@ -21,20 +31,26 @@ export const evaluate: Processor<
   { nodes: SearchNode; expand: Expansion; refinements: Refinement; outcomes: Outcome }
 > = async (record, context) => {
   const { candidates, ...expansion } = record;
-  const groups = Object.values(
-    Object.groupBy(candidates, ({ node_id, text }) => (text === null ? node_id : hashOf(text))),
-  );
-  const judged = await Promise.all(
-    groups.map((group = []) => judgeEqual(group, record, context)),
-  ).then((all) => new Map(all.flat().map((child) => [child.candidate.node_id, child])));
-  const children = candidates.flatMap(({ node_id }) => judged.get(node_id) ?? []);
+  const { search } = context.settings;
+  const judged = await judgeAll(record, context);
+  const children = judged.filter(({ isWanted }) => isWanted);
   const nodes = children.map((child) => searchNode(record, child, context));
-  const spend = spendWith(
-    record,
-    children.map(({ spend: asked }) => asked),
-  );
-  const grown = grow(record, children, context.settings.search);
-  const after = { ...expansion, ...grown.tree, ...spend };
+  const grown = grow(record, children, search);
+  const spared = grown.state === 'accepted' ? childrenAfter(record, candidates.length, search) : 0;
+  const after = {
+    ...expansion,
+    ...grown.tree,
+    // What was answered has been paid for, whether it is still wanted or not.
+    ...spendWith(
+      record,
+      judged.map(({ spend }) => spend),
+    ),
+    ...savingsWith(record, {
+      saved_early_votes: children.reduce((sum, { spared: votes }) => sum + votes, 0),
+      saved_children: spared,
+      cancelled_calls: judged.filter(({ isCancelled }) => isCancelled).length,
+    }),
+  };
   switch (grown.state) {
     case 'open':
       return { nodes, expand: [after] };
@@ -52,6 +68,45 @@ interface Child {
   readonly rounds: number;
   readonly equalTo: string | null;
   readonly spend: Spend;
+  /** Votes that were not cast, since the first ones had decided. */
+  readonly spared: number;
+  /** Whether its votes were broken off. */
+  readonly isCancelled: boolean;
+}
+
+/**
+ * Every candidate judged, in order of creation. Where siblings are cancelled, those behind one that ends the tree are
+ * no longer wanted, whatever became of them: which they are does not depend on whose votes came first.
+ */
+async function judgeAll(
+  record: Evaluation,
+  context: Context,
+): Promise<readonly (Child & { readonly isWanted: boolean })[]> {
+  const { candidates } = record;
+  const siblings = new Siblings(candidates.length, context.settings.search.cancel, context.signal);
+  try {
+    const placed = candidates.map((candidate, index) => ({ candidate, index }));
+    const groups = Object.values(
+      Object.groupBy(placed, ({ candidate: { node_id, text } }) =>
+        text === null ? node_id : hashOf(text),
+      ),
+    );
+    const judged = await Promise.all(
+      groups.map((group = []) => judgeEqual(group, record, context, siblings)),
+    );
+    return judged
+      .flat()
+      .sort((one, other) => one.index - other.index)
+      .map(({ index, child }) => ({ ...child, isWanted: siblings.wants(index) }));
+  } finally {
+    siblings.end();
+  }
+}
+
+interface Placed {
+  readonly candidate: Candidate;
+  /** Where it stands in the wave. */
+  readonly index: number;
 }
 
 /**
@@ -59,37 +114,46 @@ interface Child {
  * the others take it over; one that was left undecided is judged afresh.
  */
 async function judgeEqual(
-  candidates: readonly Candidate[],
+  group: readonly Placed[],
   record: Evaluation,
   context: Context,
-): Promise<readonly Child[]> {
-  const children: Child[] = [];
-  let known = knownNode(record, candidates);
-  for (const candidate of candidates) {
+  siblings: Siblings,
+): Promise<readonly { readonly index: number; readonly child: Child }[]> {
+  const { search } = context.settings;
+  const children: { readonly index: number; readonly child: Child }[] = [];
+  let known = knownNode(record, group);
+  for (const { candidate, index } of group) {
+    const signal = siblings.signalOf(index);
     const child = known
       ? { candidate, judgement: known.judgement, ...unasked, equalTo: known.node_id }
-      : await judgeAfresh(candidate, record, context);
+      : await judgeAfresh(candidate, record, { ...context, signal });
     if (child.judgement && !known) {
       known = { node_id: candidate.node_id, judgement: child.judgement };
     }
-    children.push(child);
+    const { judgement } = child;
+    siblings.decided(index, judgement !== null && endsTree(judgement.value, search));
+    children.push({ index, child });
   }
   return children;
 }
 
 function knownNode(
   tree: Tree,
-  [first]: readonly Candidate[],
+  [first]: readonly Placed[],
 ): { readonly node_id: string; readonly judgement: Judgement } | null {
-  const node = first?.text == null ? null : equalNode(tree, first.text);
+  const text = first?.candidate.text ?? null;
+  const node = text === null ? null : equalNode(tree, text);
   if (!node) return null;
   const { node_id, value, yes, no, invalid, critique } = node;
   return { node_id, judgement: { value, yes, no, invalid, critique } };
 }
 
-const unasked = { votes: [], rounds: 0, spend: noSpend };
+const unasked = { votes: [], rounds: 0, spend: noSpend, spared: 0, isCancelled: false };
 
-/** Votes until they decide, all of them again after a tie: rounds are never pooled, and only the last one counts. */
+/**
+ * Votes until they decide, all of them again after a tie: rounds are never pooled, and only the last one counts. One
+ * that is cancelled comes back as far as it got, with what that has cost.
+ */
 async function judgeAfresh(
   candidate: Candidate,
   record: Evaluation,
@@ -99,16 +163,27 @@ async function judgeAfresh(
   let child: Child = { candidate, judgement: null, ...unasked, equalTo: null };
   if (text === null) return child;
   const { rounds, stop_in_tree: stop, ...sampling } = context.settings.judge;
+  const { gate } = context.settings.search;
+  const ask = (round: number) => {
+    const draws = { path: `${record.tree}/${node_id}`, round };
+    return votesOn(text, record, draws, { ...sampling, stop }, context, gate);
+  };
   while (!child.judgement && child.rounds < rounds) {
-    const draws = { path: `${record.tree}/${node_id}`, round: child.rounds };
-    const { votes, spend } = await votesOn(text, record, draws, { ...sampling, stop }, context);
-    child = {
-      ...child,
-      judgement: judgementOf(votes),
-      votes,
-      rounds: child.rounds + 1,
-      spend: addSpend(child.spend, spend),
-    };
+    try {
+      const { votes, spend, isCut } = await ask(child.rounds);
+      child = { ...child, spend: addSpend(child.spend, spend) };
+      if (isCut) return { ...child, isCancelled: true };
+      child = {
+        ...child,
+        judgement: judgementOf(votes),
+        votes,
+        rounds: child.rounds + 1,
+        spared: child.spared + sampling.votes - votes.length,
+      };
+    } catch (error) {
+      if (!(error instanceof Cancelled)) throw error;
+      return { ...child, isCancelled: true };
+    }
   }
   return child;
 }
@@ -171,6 +246,7 @@ function refinement(tree: Expansion, path: Refinement['path'], { settings }: Con
     dropped,
     ...lineage(settings),
     ...spendOf(tree),
+    ...savingsOf(tree),
   };
 }
 
@@ -192,4 +268,5 @@ const exhausted = (tree: Expansion): Outcome => ({
   revision: 0,
   evaluated: tree.evaluated,
   ...spendOf(tree),
+  ...savingsOf(tree),
 });

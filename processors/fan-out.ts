@@ -2,6 +2,7 @@ import type { Expansion, Judged, Negative, Outcome, Verdicts } from '../schemas/
 import type { Processor } from './processor.ts';
 import { fullId } from './rules/ids.ts';
 import { chooseNegatives } from './rules/negatives.ts';
+import { noSavings, savingsOf } from './rules/savings.ts';
 import { noSpend, spendOf } from './rules/spend.ts';
 import { plant } from './rules/tree.ts';
 import { count, valueOf } from './rules/vote.ts';
@@ -65,6 +66,7 @@ function treeOf(
       ...plant(response.text, { ...votes, value: valueOf(votes) ?? 0, critique }),
       // What came before the trees is counted once, so that the outcomes add up to the whole.
       ...(tree === 0 ? spendOf(record) : noSpend),
+      ...(tree === 0 ? savingsOf(record) : noSavings),
     },
   };
 }
@@ -82,5 +84,6 @@ function outcomeOf(record: Verdicts): Outcome {
     revision: 0,
     evaluated: 0,
     ...spendOf(record),
+    ...savingsOf(record),
   };
 }

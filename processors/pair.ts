@@ -1,5 +1,6 @@
 import type { Negative, Outcome, PreferencePair, Refinement } from '../schemas/records.ts';
 import type { Processor, Table } from './processor.ts';
+import { savingsOf } from './rules/savings.ts';
 import { spendOf } from './rules/spend.ts';
 import { rulesVersion } from './rules/version.ts';
 
@@ -61,6 +62,7 @@ function join(record: Refinement, negative: Negative, gate: number): PreferenceP
     refine_prompt,
     rules: rulesVersion,
     ...spendOf(record),
+    ...savingsOf(record),
   };
 }
 
@@ -75,4 +77,5 @@ const outcomeOf = (record: Refinement, outcome: 'paired' | 'exhausted'): Outcome
   revision: 0,
   evaluated: record.evaluated,
   ...spendOf(record),
+  ...savingsOf(record),
 });

@@ -82,6 +82,11 @@ export interface Table<Row> {
   wait(key: string, signal: AbortSignal): Promise<Row>;
 }
 
+/** The answer is no longer wanted: something that was decided meanwhile has made it needless. Whoever asks knows. */
+export class Cancelled extends Error {
+  override readonly name = 'Cancelled';
+}
+
 /** This record will never succeed: it becomes a dead letter, with its cause. Any other error is retried. */
 export class PermanentError extends Error {
   override readonly name = 'PermanentError';

@@ -1,8 +1,9 @@
 import type { Instruction, Response, Responses } from '../schemas/records.ts';
-import type { Choice, Context, Processor, Table } from './processor.ts';
+import type { Processor, Table } from './processor.ts';
 import { fullId } from './rules/ids.ts';
 import { splitReasoning } from './rules/reasoning.ts';
 import { noSpend } from './rules/spend.ts';
+import { firstResponses, sampled, toResponse } from './sampling.ts';
 
 /**
  * Samples responses to an instruction, once per id: a file that is read twice costs nothing the second time.
@@ -17,9 +18,9 @@ export const sample: Processor<
   const id = fullId(settings.iteration, record.id);
   if (await tables.responses.find(id)) return {};
   const given = record.responses.length > 0;
-  const { choices, spend } = given
-    ? { choices: record.responses.map(broughtAlong), spend: noSpend }
-    : await draw(record, context);
+  const { responses, spend } = given
+    ? { responses: record.responses.map(broughtAlong), spend: noSpend }
+    : await sampled(record, { from: 0, count: firstResponses(settings) }, context);
   const { messages, constraints, source, extra } = record;
   return {
     responses: [
@@ -31,7 +32,7 @@ export const sample: Processor<
         constraints,
         source,
         extra,
-        responses: choices.map(toResponse),
+        responses,
         given,
         // Whoever wrote responses that were brought along, it was not our actor.
         actor_model: given ? '' : settings.models.actor,
@@ -41,25 +42,5 @@ export const sample: Processor<
   };
 };
 
-const draw = ({ messages }: Instruction, { model, settings, signal }: Context) =>
-  model.ask(
-    {
-      role: 'actor',
-      messages,
-      sampling: settings.sample,
-      draws: { path: 's', round: 0, attempt: 0, count: settings.sample.responses },
-    },
-    signal,
-  );
-
-const broughtAlong = (content: string): Choice => ({
-  ...splitReasoning(content),
-  finish_reason: 'given',
-});
-
-const toResponse = ({ text, reasoning, finish_reason }: Choice, index: number): Response => ({
-  index,
-  text: text.trim(),
-  reasoning,
-  finish_reason,
-});
+const broughtAlong = (content: string, index: number): Response =>
+  toResponse({ ...splitReasoning(content), finish_reason: 'given' }, index);

@@ -6,8 +6,8 @@
 export interface Settings {
   /** Which iteration this is. */
   readonly iteration: string;
-  /** The rules to follow. */
-  readonly mode: 'faithful';
+  /** Which defaults the switches below have; every one of them can be set by itself in either mode. */
+  readonly mode: 'faithful' | 'lean';
   /** The seed of every random choice. */
   readonly seed: number;
   /** The version of the model behind each role: part of the id of every draw. */
@@ -15,10 +15,23 @@ export interface Settings {
   readonly sample: Sampling & {
     /** Responses per instruction. */
     readonly responses: number;
+    /**
+     * So many of them first, the others only while too few have failed; null for all at once. Only where the judge is
+     * lazy, since one that is not has to see them all.
+     */
+    readonly first: number | null;
   };
   readonly judge: Sampling & {
     /** Votes per response, and per node in each round. */
     readonly votes: number;
+    /** So many of the votes first, the rest only unless these decide; null for all at once. */
+    readonly first_votes: number | null;
+    /** Responses are judged in the order of chance until as many have failed as will get a tree. */
+    readonly lazy: boolean;
+    /** How a verdict is read: as the reference reads it, or only where there is no doubt. */
+    readonly parser: 'faithful' | 'strict';
+    /** Whether a text is shown to the judge without what a verdict or a mark is known by. */
+    readonly neutralise: boolean;
     /** Rounds in all for a node whose votes tie. */
     readonly rounds: number;
     /** In place of `stop` for the votes within a tree: the reference stops none of the tree's generations early. */
@@ -42,6 +55,16 @@ export interface Settings {
     readonly gate: number;
     /** Children with a value after which a tree ends. */
     readonly max_nodes: number;
+    /**
+     * Which child above the gate is accepted: the best of its level; the same, but at once if its value is 1, which no
+     * other can beat; or at once if its value is at least `sure`; or the first.
+     */
+    readonly accept: 'best' | 'first-unbeatable' | 'first-sure' | 'first';
+    readonly sure: number;
+    /** Children of a level that are refined at once, in order of creation; null for the whole level. */
+    readonly wave: number | null;
+    /** Whether votes on children behind an accepted one are broken off, and the children forgotten. */
+    readonly cancel: boolean;
   };
   /** Trees per instruction at the most. */
   readonly negatives_per_instruction: number;
@@ -69,6 +92,7 @@ export const faithful: Omit<Settings, 'iteration' | 'models' | 'prompts'> = {
   seed: 0,
   sample: {
     responses: 5,
+    first: null,
     temperature: 0.9,
     top_p: 0.9,
     max_tokens: 2048,
@@ -76,6 +100,10 @@ export const faithful: Omit<Settings, 'iteration' | 'models' | 'prompts'> = {
   },
   judge: {
     votes: 5,
+    first_votes: null,
+    lazy: false,
+    parser: 'faithful',
+    neutralise: false,
     rounds: 3,
     temperature: 0.7,
     top_p: 1,
@@ -98,6 +126,21 @@ export const faithful: Omit<Settings, 'iteration' | 'models' | 'prompts'> = {
     depth: 3,
     gate: 0.5,
     max_nodes: 1000,
+    accept: 'best',
+    sure: 0.8,
+    wave: null,
+    cancel: false,
   },
   negatives_per_instruction: 1,
+};
+
+/** What `lean` sets otherwise than `faithful`: the same kind of pair for far fewer tokens (docs/lean.md). */
+export const lean = {
+  sample: { first: 1 },
+  judge: { first_votes: 3, lazy: true, parser: 'strict', neutralise: true },
+  search: { accept: 'first-sure', wave: 1, cancel: true },
+} as const satisfies {
+  readonly sample: Partial<Settings['sample']>;
+  readonly judge: Partial<Settings['judge']>;
+  readonly search: Partial<Settings['search']>;
 };

@@ -13,6 +13,15 @@ export interface Spend {
   readonly cost: number | null;
 }
 
+/** What was not asked, thanks to which switch; part of the same records as what was, from the votes on. */
+export interface Savings {
+  readonly saved_responses: number;
+  readonly saved_lazy_votes: number;
+  readonly saved_early_votes: number;
+  readonly saved_children: number;
+  readonly cancelled_calls: number;
+}
+
 /** One turn of a conversation. */
 export interface Message {
   readonly role: 'system' | 'user' | 'assistant';
@@ -118,7 +127,7 @@ export interface Responses extends Spend {
 }
 
 /** An instruction with its responses and the votes on each. */
-export interface Verdicts extends Spend {
+export interface Verdicts extends Spend, Savings {
   readonly id: string;
   readonly iteration: string;
   readonly instruction_id: string;
@@ -158,7 +167,7 @@ export interface Negative {
 }
 
 /** A tree whose frontier is to be refined. */
-export interface Expansion extends Spend {
+export interface Expansion extends Spend, Savings {
   readonly id: string;
   readonly iteration: string;
   readonly instruction_id: string;
@@ -168,6 +177,7 @@ export interface Expansion extends Spend {
   readonly constraints: readonly Constraint[];
   readonly nodes: readonly TreeNode[];
   readonly frontier: readonly string[];
+  readonly level_children: number;
   readonly evaluated: number;
   readonly dropped: number;
 }
@@ -206,7 +216,7 @@ export interface SearchNode {
 }
 
 /** The accepted node of a tree, with the path that led to it. */
-export interface Refinement extends Spend {
+export interface Refinement extends Spend, Savings {
   readonly id: string;
   readonly iteration: string;
   readonly instruction_id: string;
@@ -228,7 +238,7 @@ export interface Refinement extends Spend {
 }
 
 /** An accepted refinement and the failure it started from. */
-export interface PreferencePair extends Spend {
+export interface PreferencePair extends Spend, Savings {
   readonly id: string;
   readonly iteration: string;
   readonly instruction_id: string;
@@ -264,7 +274,7 @@ export interface PreferencePair extends Spend {
 }
 
 /** How an instruction, or one tree of it, ended. */
-export interface Outcome extends Spend {
+export interface Outcome extends Spend, Savings {
   readonly id: string;
   readonly iteration: string;
   readonly instruction_id: string;

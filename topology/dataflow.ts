@@ -4,6 +4,7 @@ import { fanOut } from '../processors/fan-out.ts';
 import { judge } from '../processors/judge.ts';
 import { pair } from '../processors/pair.ts';
 import { sample } from '../processors/sample.ts';
+import { firstResponses } from '../processors/sampling.ts';
 import { step, type Dataflow, type Outside } from './topology.ts';
 import { topics } from './topics.ts';
 
@@ -20,6 +21,8 @@ export const dataflow = {
     from: topics.responses,
     to: { verdicts: topics.verdicts },
     asks: ['judge'],
+    // One that is lazy samples on while it finds too few failures.
+    asksToo: (settings) => (firstResponses(settings) < settings.sample.responses ? ['actor'] : []),
     ends: 'instruction',
   }),
   'fan-out': step(fanOut, {

@@ -1,4 +1,5 @@
 import type { Processor, Role, Table } from '../processors/processor.ts';
+import type { Settings } from '../processors/settings.ts';
 
 /** What the log must know of a topic. */
 export interface TopicInfo {
@@ -36,6 +37,8 @@ export interface Step {
   readonly to: Readonly<Record<string, TopicInfo>>;
   readonly tables: Readonly<Record<string, TopicInfo>>;
   readonly asks: readonly Role[];
+  /** Whom it asks besides under some settings. */
+  readonly asksToo: (settings: Settings) => readonly Role[];
   readonly ends: Unit;
   /** A step that is part of the search loop says what bounds its rounds: the setting's name. */
   readonly bound: string | null;
@@ -66,6 +69,7 @@ export function step<Input, Outputs, Tables>(
     readonly from: Topic<Input>;
     readonly to: { readonly [Name in keyof Outputs]: Topic<Outputs[Name]> };
     readonly asks?: readonly Role[];
+    readonly asksToo?: (settings: Settings) => readonly Role[];
     readonly ends: Unit;
     readonly bound?: string;
   } & TablesOf<Tables>,
@@ -76,6 +80,7 @@ export function step<Input, Outputs, Tables>(
     to: wiring.to,
     tables: wiring.tables ?? {},
     asks: wiring.asks ?? [],
+    asksToo: wiring.asksToo ?? (() => []),
     ends: wiring.ends,
     bound: wiring.bound ?? null,
   };

@@ -30,8 +30,8 @@ export const base64 = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
 
 /** `1 pair`, `2 pairs`. */
-export const counted = (count: number, name: string): string =>
-  `${count} ${name}${count === 1 ? '' : 's'}`;
+export const counted = (count: number, name: string, several = `${name}s`): string =>
+  `${count} ${count === 1 ? name : several}`;
 
 /** Text under a heading, every line of it. */
 export const indented = (text: string, indent = '    '): string =>

@@ -45,6 +45,7 @@ import { budgetProgress, budgetSentence, shortOfTarget } from './budget.ts';
 import { onInterrupt } from './interrupt.ts';
 import { boundedNotices } from './notices.ts';
 import { openPipeline, workLogger } from './pipeline.ts';
+import { perPairText, savedText } from './account.ts';
 import { planText } from './plan.ts';
 import { homeFlag, runAgain, shellWord } from './flags.ts';
 
@@ -86,7 +87,7 @@ API keys come from OPENAI_API_KEY, or from api_key_env or api_key_file of an end
     .option('--model-url <url>', 'the model server, up to /v1 [env: SPAR_MODEL_URL]')
     .option('--model <name>', 'the model, as the server calls it [env: SPAR_MODEL]')
     .option('--out <dir>', 'where training files go', 'spar-out')
-    .option('--mode <mode>', 'the rules to follow (default: "faithful", the paper\'s)')
+    .option('--mode <mode>', "faithful (the default: the paper's rules) or lean (far fewer tokens)")
     .addOption(iterationOption())
     .addOption(lostPositionsOption())
     .option('--seed <number>', 'decides every random choice (default: 0)', wholeNumber(0))
@@ -320,6 +321,7 @@ function summaryText(summary: Summary, file: string, flags: Flags, folder: strin
     ...(summary.duplicates ? [`${summary.duplicates} duplicates`] : []),
     ...(summary.rejected ? [pc.yellow(`${summary.rejected} lines rejected`)] : []),
   ];
+  const [perPair, saved] = [perPairText(summary), savedText(summary)];
   return [
     ...endText(summary),
     ...unread.map((name) => pc.yellow(`  ${oneLine(name, 100)} was not read to its end`)),
@@ -327,6 +329,8 @@ function summaryText(summary: Summary, file: string, flags: Flags, folder: strin
     ...(skipped.length > 0 ? [`  ${skipped.join(', ')}`] : []),
     `  ${calls} model calls, ${short(tokens.prompt)} prompt and ${short(tokens.completion)} generated tokens` +
       (summary.cost === null ? '' : `, cost ${summary.cost.toFixed(2)}`),
+    ...(perPair === null ? [] : [`  per pair: ${perPair}`]),
+    ...(saved === null ? [] : [`  saved: ${saved}`]),
     ...(folder === null ? [] : [`  training files: ${folder}`]),
     ...(summary.deadLetters
       ? [`  ${pc.red(`${summary.deadLetters} dead letters`)}: spar dead-letters list${home}`]

@@ -6,6 +6,7 @@ import { rowIn } from '../codec/rows.ts';
 import type { HomeView } from '../home/home.ts';
 import type { GroupMember } from '../log/log.ts';
 import { scan } from '../log/scan.ts';
+import { accountOf, type Account } from '../run/account.ts';
 import type { Settings } from '../../processors/settings.ts';
 import {
   createBudget,
@@ -27,6 +28,8 @@ export interface Standing {
   readonly iteration: string;
   readonly tally: Tally;
   readonly counts: Counts;
+  /** What a pair has cost, and what was saved. */
+  readonly account: Account;
   /** In the order in which records travel. */
   readonly stages: readonly StageStanding[];
   /** Accepted refinements by their depth. */
@@ -72,10 +75,13 @@ export async function standingOf(
   const stages = await stagesOf(view, iteration);
   const manifest = await findIteration(view.log, view.serde, view.pipeline, iteration);
   const unreadSources = manifest?.unread_sources ?? [];
+  const counts = countsOf(view.counters(iteration));
+  const votes = manifest ? settingsIn(manifest).judge.votes : 0;
   return {
     iteration,
     tally,
-    counts: countsOf(view.counters(iteration)),
+    counts,
+    account: accountOf(tally, counts, votes),
     stages,
     depths: await depthsOf(view, iteration),
     unreadSources,

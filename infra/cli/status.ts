@@ -18,6 +18,7 @@ import {
 } from './options.ts';
 import { budgetRows } from './budget.ts';
 import { counted, jsonLine, print } from './output.ts';
+import { perPairText, savedText } from './account.ts';
 import { short } from './progress.ts';
 import { iterationsIn, standingOf, type Standing } from './standing.ts';
 import {
@@ -96,7 +97,8 @@ async function noneText(
 }
 
 function statusJson({ mode, seed, rules }: Iteration, standing: Standing): object {
-  const { iteration, tally, counts, stages, depths, unreadSources, complete, budget } = standing;
+  const { iteration, tally, counts, account, stages, depths } = standing;
+  const { unreadSources, complete, budget } = standing;
   const { admitted, ended, outcomes, deadLetters } = tally;
   return {
     iteration,
@@ -114,6 +116,7 @@ function statusJson({ mode, seed, rules }: Iteration, standing: Standing): objec
     acceptedByDepth: depths,
     stages,
     ...counts,
+    ...account,
     spentOnEnded: tally.spend,
     budget,
   };
@@ -168,6 +171,10 @@ function statusText(
         : waiting.map((stage) => `${stage.waiting} for ${stage.stage}`).join(', '),
     ),
     ...askedRows(standing).map(([name, text]) => row(name, text)),
+    ...[
+      ['per pair', perPairText(standing.account)],
+      ['saved', savedText(standing.account)],
+    ].flatMap(([name, text]) => (name && text ? [row(name, text)] : [])),
     ...(budget ? budgetRows(budget) : []).map((text, index) =>
       row(index === 0 ? 'budget' : '', text),
     ),

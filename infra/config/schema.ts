@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { faithful } from '../../processors/settings.ts';
+import { faithful, lean } from '../../processors/settings.ts';
 import {
   defaultExportSettings as exports,
   exportFormats,
@@ -112,9 +112,11 @@ export const configSchema = z.strictObject({
     .default('spar')
     .describe('First part of every topic name.'),
   mode: z
-    .enum(['faithful'])
+    .enum(['faithful', 'lean'])
     .default('faithful')
-    .describe('The rules to follow: the paper and its code.'),
+    .describe(
+      'Which defaults the settings below have: those of the paper and its code, or some that ask for fewer tokens (docs/lean.md).',
+    ),
   seed: z.int().min(0).default(faithful.seed).describe('Decides every random choice.'),
   models: z
     .strictObject({
@@ -134,6 +136,15 @@ export const configSchema = z.strictObject({
         .max(1024)
         .default(faithful.sample.responses)
         .describe('Responses per instruction.'),
+      first: z
+        .int()
+        .min(1)
+        .max(1024)
+        .nullable()
+        .default(faithful.sample.first)
+        .describe(
+          'So many of them first, the others only while too few have failed; null for all at once. Only with `judge.lazy`. Lean: `1`.',
+        ),
       ...sampling(faithful.sample),
     })
     .prefault({}),
@@ -145,6 +156,33 @@ export const configSchema = z.strictObject({
         .max(1024)
         .default(faithful.judge.votes)
         .describe('Votes on a response, and on a node in each round.'),
+      first_votes: z
+        .int()
+        .min(1)
+        .max(1024)
+        .nullable()
+        .default(faithful.judge.first_votes)
+        .describe(
+          'So many of the votes first, the others only unless these decide; null for all at once. Lean: `3`.',
+        ),
+      lazy: z
+        .boolean()
+        .default(faithful.judge.lazy)
+        .describe(
+          'Judge the responses in the order of chance, until as many have failed as will get a tree. Lean: `true`.',
+        ),
+      parser: z
+        .enum(['faithful', 'strict'])
+        .default(faithful.judge.parser)
+        .describe(
+          'Read a verdict as the reference does, or only from a line that is nothing else. Lean: `strict`.',
+        ),
+      neutralise: z
+        .boolean()
+        .default(faithful.judge.neutralise)
+        .describe(
+          'Show texts to the judge without what a verdict, a mark or a role is known by. Lean: `true`.',
+        ),
       rounds: z
         .int()
         .min(1)
@@ -214,6 +252,33 @@ export const configSchema = z.strictObject({
         .max(100_000)
         .default(faithful.search.max_nodes)
         .describe('Children with a value after which a tree is not refined further.'),
+      accept: z
+        .enum(['best', 'first-unbeatable', 'first-sure', 'first'])
+        .default(faithful.search.accept)
+        .describe(
+          `The child that is accepted: the best of its level; the same, but at once if all its votes are yes; at once if its value is at least \`sure\`; or the first above the gate. Lean: \`${lean.search.accept}\`.`,
+        ),
+      sure: z
+        .number()
+        .gt(0)
+        .max(1)
+        .default(faithful.search.sure)
+        .describe('The value of a child that `first-sure` accepts at once; four of five votes.'),
+      wave: z
+        .int()
+        .min(1)
+        .max(1_000_000)
+        .nullable()
+        .default(faithful.search.wave)
+        .describe(
+          `Children of a level that are refined at once, so that the next need not be if one is accepted; null for all. Lean: \`${lean.search.wave}\`.`,
+        ),
+      cancel: z
+        .boolean()
+        .default(faithful.search.cancel)
+        .describe(
+          `Break off the votes on children behind one that is accepted. Lean: \`${lean.search.cancel}\`.`,
+        ),
     })
     .prefault({}),
   negatives_per_instruction: z
@@ -466,10 +531,23 @@ export interface ConfigProblem {
   readonly wrong: 'name' | 'value';
 }
 
+/** Lean's own defaults put in where nothing is set; whatever cannot be read is left for the schema to refuse. */
+function withMode(value: unknown): unknown {
+  if (!isSection(value) || value['mode'] !== 'lean') return value;
+  const sections = Object.entries(lean).flatMap(([name, defaults]) => {
+    const own = value[name] ?? {};
+    return isSection(own) ? [[name, { ...defaults, ...own }]] : [];
+  });
+  return { ...value, ...(Object.fromEntries(sections) as Readonly<Record<string, unknown>>) };
+}
+
+const isSection = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
 export function checkConfig(
   value: unknown,
 ): { readonly config: Config } | { readonly problems: readonly ConfigProblem[] } {
-  const result = configSchema.safeParse(value);
+  const result = configSchema.safeParse(withMode(value));
   if (result.success) return { config: result.data };
   return {
     problems: result.error.issues.flatMap((issue): readonly ConfigProblem[] => {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { Prompt, Settings } from '../../processors/settings.ts';
+import { faithful, type Prompt, type Settings } from '../../processors/settings.ts';
 import type { Role } from '../../processors/processor.ts';
 import { UsageError } from '../errors.ts';
 import { messageOf } from '../text.ts';
@@ -155,6 +155,17 @@ function loadPrompt(name: string, file: string | undefined, marks: readonly stri
   }
   return { template, hash: createHash('sha256').update(template).digest('hex').slice(0, 16) };
 }
+
+/**
+ * Settings as an iteration keeps them; those that did not exist when it was opened are what was done then, which is
+ * what `faithful` does now.
+ */
+export const settingsFrom = (kept: Settings): Settings => ({
+  ...kept,
+  sample: { ...faithful.sample, ...kept.sample },
+  judge: { ...faithful.judge, ...kept.judge },
+  search: { ...faithful.search, ...kept.search },
+});
 
 /** What differs between two sets of semantic settings, one line each; prompts are compared by their hash. */
 export function differences(opened: Settings, now: Settings): string[] {

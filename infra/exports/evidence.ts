@@ -37,9 +37,17 @@ export class Evidence {
         if (wanted.has(row.iteration)) this.noteCuts(row);
       }
     }
-    if (asksPassRate(gates)) {
-      for await (const row of this.unread(topics, all.verdicts, undecodable)) {
-        if (wanted.has(row.iteration)) this.noteJudged(row);
+    if (asksPassRate(gates) || gates.truncated !== 'off') {
+      // It is read once more for what is written: a step of its own, since none goes back.
+      const told: Topics = {
+        ...topics,
+        progress: (one) => topics.progress?.({ ...one, step: `${one.step} for the gates` }),
+      };
+      for await (const row of this.unread(told, all.verdicts, undecodable)) {
+        if (!wanted.has(row.iteration)) continue;
+        this.noteJudged(row);
+        // A lazy judge has sampled on.
+        this.noteCuts(row);
       }
     }
   }
@@ -58,7 +66,7 @@ export class Evidence {
   }
 
   /** The responses that the server cut off. */
-  private noteCuts({ id, responses }: Responses): void {
+  private noteCuts({ id, responses }: Pick<Responses, 'id' | 'responses'>): void {
     for (const { index, finish_reason } of responses) {
       if (finish_reason === 'length') this.addCut.run(id, index);
     }

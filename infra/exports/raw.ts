@@ -95,6 +95,11 @@ const columns: Columns = {
   completion_tokens: long,
   tokens_estimated: truth,
   cost: realOrNull,
+  saved_responses: whole,
+  saved_lazy_votes: whole,
+  saved_early_votes: whole,
+  saved_children: whole,
+  cancelled_calls: whole,
 };
 
 /** Samples with their votes, as one list. The thoughts of models are not a part of it: they are never exported. */
@@ -103,7 +108,8 @@ const responsesOf = ({ verdicts }: Lineage) =>
     const judged = verdicts?.judged.find(({ index }) => index === response.index);
     return {
       ...response,
-      verdict: judged?.verdict ?? 'tie',
+      // Where judging is lazy, some are never looked at.
+      verdict: judged?.verdict ?? 'unjudged',
       critique: judged?.critique ?? null,
       votes: judged?.votes ?? [],
     };

@@ -1,4 +1,4 @@
-import { PermanentError } from '../../processors/processor.ts';
+import { Cancelled, PermanentError } from '../../processors/processor.ts';
 import type { Model, ModelAnswer, ModelRequest, Role } from '../../processors/processor.ts';
 import { splitReasoning } from '../../processors/rules/reasoning.ts';
 import { addSpend, noSpend } from '../../processors/rules/spend.ts';
@@ -114,7 +114,9 @@ export function createGateway(
             return await answerTo(request, { origin, versions, priority }, signal);
           } catch (error) {
             // Another who had asked for the same, and whom we had joined, has given it up: now it is ours to ask.
-            if (!(error instanceof GivenUp) || signal.aborted) throw error;
+            if (!(error instanceof GivenUp || error instanceof Cancelled) || signal.aborted) {
+              throw error;
+            }
           }
         }
       },
@@ -220,6 +222,9 @@ export function createGateway(
       return entries;
     } catch (error) {
       if (error instanceof AnsweredElsewhere) return error.entries;
+      if (asker.reason instanceof Cancelled) {
+        ledger.count(origin.iteration, { [`cancelled.${purpose}`]: 1 });
+      }
       // No record's fault: what it needs is not asked, and it stays as it is until somebody goes on with it.
       if (cut?.aborted) await unlessAborted(new Promise<never>(() => undefined), asker);
       throw signal.aborted ? (signal.reason as Error) : forProcessor(error, lane, request);
@@ -238,6 +243,11 @@ export function createGateway(
     signal: AbortSignal,
   ): Promise<CallAnswer> {
     const release = await turnOf(ids, call, lane, turn, signal);
+    if (signal.aborted) {
+      // Between its turn and now: there would be nobody to hear of it any more.
+      release();
+      throw signal.reason as Error;
+    }
     const left = ledger.sent(call.purpose, call.n);
     const breakOff = new AbortController();
     const onAbort = () => {

@@ -6,8 +6,9 @@ import type { Purpose } from './endpoint.ts';
  * What the models were asked and what it cost: for the iteration (kept in the journal, so it outlives a crash)
  * and for this process.
  *
- * Counter names: `calls.<purpose>`, `generations.<purpose>`, `tokens.prompt`, `tokens.completion`,
- * `tokens.estimated` (calls whose usage is a guess), `cost`, `retries.<reason>`.
+ * Counter names: `calls.<purpose>`, `generations.<purpose>`, `tokens.prompt`, `tokens.completion`, the same two for
+ * each purpose (`tokens.judge.prompt`), `tokens.estimated` (calls whose usage is a guess), `cost`, `retries.<reason>`,
+ * `cancelled.<purpose>` (calls that were broken off, or not sent, since nobody wanted the answer any more).
  */
 export interface Ledger {
   count(iteration: string, counters: Readonly<Record<string, number>>): void;
@@ -49,6 +50,8 @@ export function createLedger(journal: Journal): Ledger {
         [`generations.${purpose}`]: spend.generations,
         'tokens.prompt': spend.prompt_tokens,
         'tokens.completion': spend.completion_tokens,
+        [`tokens.${purpose}.prompt`]: spend.prompt_tokens,
+        [`tokens.${purpose}.completion`]: spend.completion_tokens,
         ...(spend.tokens_estimated && { 'tokens.estimated': spend.calls }),
         ...(attempt > 0 && { 'retries.unusable': 1 }),
         ...(spend.cost !== null && { cost: spend.cost }),

@@ -1,3 +1,4 @@
+import { firstResponses } from '../../processors/sampling.ts';
 import type { Settings } from '../../processors/settings.ts';
 import { dataflow } from '../../topology/dataflow.ts';
 import { firstSteps } from '../../topology/topology.ts';
@@ -134,7 +135,7 @@ export function createEngine(options: EngineOptions): Engine {
       awayMs: config.limits.down_ms,
     },
     // Twice what the actor's endpoint takes: enough to keep it full, and never what later stages need.
-    sampleRecords: Math.ceil((2 * placesOf(endpoints)) / config.sample.responses),
+    sampleRecords: Math.ceil((2 * placesOf(endpoints)) / firstResponses(config)),
     openTrees:
       config.limits.open_trees ??
       2 * lanes.all.reduce((sum, { queue }) => sum + queue.maxInFlight, 0),

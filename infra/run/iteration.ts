@@ -6,7 +6,7 @@ import { nameOnLog } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import { rowIn } from '../codec/rows.ts';
 import type { Serde } from '../codec/serde.ts';
-import { differences } from '../config/settings.ts';
+import { differences, settingsFrom } from '../config/settings.ts';
 import { UsageError } from '../errors.ts';
 import type { Log, LogRecord } from '../log/log.ts';
 import type { Time } from '../time.ts';
@@ -199,4 +199,4 @@ const byOffset = (one: LogRecord, other: LogRecord): number => one.offset - othe
 
 /** The settings were checked before they were written. */
 export const settingsIn = (manifest: Iteration): Settings =>
-  JSON.parse(manifest.settings) as Settings;
+  settingsFrom(JSON.parse(manifest.settings) as Settings);

@@ -1,5 +1,7 @@
 import type { Settings } from '../../processors/settings.ts';
 import { judgePrompt } from '../../processors/rules/prompts.ts';
+import { isDecided } from '../../processors/rules/vote.ts';
+import { firstResponses } from '../../processors/sampling.ts';
 import type { Config } from '../config/schema.ts';
 import { roles, type ResolvedEndpoint } from '../config/settings.ts';
 import { readInstructions, type InputOptions } from '../input/read.ts';
@@ -105,18 +107,27 @@ export async function plan(
   } finally {
     seen.close();
   }
-  const { judge, refine, search } = settings;
+  const { judge, refine, sample, search } = settings;
   const nodes = instructions * settings.negatives_per_instruction * nodesMax(search);
-  const judgedLeast = (sampled + given) * judge.votes;
+  // A lazy judge may find what it wants at once, and votes may agree as soon as the first ones do.
+  const votesLeast = leastVotes(judge);
+  const textsLeast = judge.lazy
+    ? Math.min(sampled + given, instructions * settings.negatives_per_instruction)
+    : sampled + given;
+  const sampledLeast = sampled === 0 ? 0 : (sampled / sample.responses) * firstResponses(settings);
+  const judgedMost = (sampled + given) * judge.votes;
   const generations = {
-    sample: { least: sampled, most: sampled },
-    judge: { least: judgedLeast, most: judgedLeast + nodes * judge.votes * judge.rounds },
+    sample: { least: sampledLeast, most: sampled },
+    judge: {
+      least: textsLeast * votesLeast,
+      most: judgedMost + nodes * judge.votes * judge.rounds,
+    },
     refine: { least: 0, most: nodes * refine.tries * refine.calls_per_try },
   };
   const perJudgePrompt = instructions > 0 ? judgeTokens / instructions + usualAnswerTokens : 0;
   const prompt = {
     // One call brings all choices of a prompt where the endpoint honours n.
-    least: Math.round(promptTokens + (generations.judge.least / judge.votes) * perJudgePrompt),
+    least: Math.round(promptTokens + textsLeast * perJudgePrompt),
     most: Math.round(
       promptTokens * settings.sample.responses +
         generations.judge.most * perJudgePrompt +
@@ -181,6 +192,12 @@ function nodesMax({ strategy, branch, keep, depth, max_nodes: max }: Settings['s
   }
   return Math.min(nodes, max);
 }
+
+/** If all that are cast say the same: the first ones, unless so few decide nothing. */
+const leastVotes = ({ votes, first_votes: first }: Settings['judge']): number =>
+  first !== null && first < votes && isDecided({ yes: 0, no: first }, votes - first, null)
+    ? first
+    : votes;
 
 const textTokens = (messages: readonly { readonly content: string }[]): number =>
   estimatedTokens(messages.map(({ content }) => content));

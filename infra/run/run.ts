@@ -179,13 +179,19 @@ export async function run(options: RunOptions): Promise<Summary> {
   const manifest = await findIteration(log, serde, pipeline, iteration);
   const tally = await tallies.refresh();
   tallies.close();
-  return summaryOf(tally, { total: ledger.total(iteration), thisRun: ledger.thisRun }, admission, {
-    complete,
-    state: complete ? 'complete' : stateOf(end, stop.aborted),
-    budget: engine.budget?.standing ?? null,
-    unreadSources: manifest?.unread_sources ?? [],
-    seconds: seconds(),
-  });
+  return summaryOf(
+    tally,
+    { total: ledger.total(iteration), thisRun: ledger.thisRun },
+    admission,
+    {
+      complete,
+      state: complete ? 'complete' : stateOf(end, stop.aborted),
+      budget: engine.budget?.standing ?? null,
+      unreadSources: manifest?.unread_sources ?? [],
+      seconds: seconds(),
+    },
+    settings.judge.votes,
+  );
 }
 
 /** How long a source that brings nothing more is waited for once the budget is used up. */

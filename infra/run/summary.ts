@@ -1,8 +1,9 @@
+import { accountOf, type Account } from './account.ts';
 import type { BudgetStanding } from './budget.ts';
 import type { Tally } from './tally.ts';
 
 /** What `spar run --json` prints as its last line: totals of the iteration, and `thisRun` for this process. */
-export interface Summary extends Counts {
+export interface Summary extends Counts, Account {
   readonly admitted: number;
   readonly duplicates: number;
   /** Lines of the source that could not be admitted. */
@@ -40,6 +41,13 @@ export interface Counts {
     readonly completion: number;
     /** Calls whose usage is a guess, since the endpoint did not report it. */
     readonly estimatedCalls: number;
+    /** Of answers that could be used. */
+    readonly byPurpose: Readonly<
+      Record<
+        'sample' | 'judge' | 'refine',
+        { readonly prompt: number; readonly completion: number }
+      >
+    >;
   };
   /** By the price table; null without one. */
   readonly cost: number | null;
@@ -52,6 +60,10 @@ export function countsOf(counters: Readonly<Record<string, number>>): Counts {
     sample: value(`${kind}.sample`),
     judge: value(`${kind}.judge`),
     refine: value(`${kind}.refine`),
+  });
+  const tokens = (purpose: string) => ({
+    prompt: value(`tokens.${purpose}.prompt`),
+    completion: value(`tokens.${purpose}.completion`),
   });
   return {
     modelCalls: byPurpose('calls'),
@@ -67,6 +79,7 @@ export function countsOf(counters: Readonly<Record<string, number>>): Counts {
       prompt: value('tokens.prompt'),
       completion: value('tokens.completion'),
       estimatedCalls: value('tokens.estimated'),
+      byPurpose: { sample: tokens('sample'), judge: tokens('judge'), refine: tokens('refine') },
     },
     cost: counters['cost'] ?? null,
   };
@@ -100,8 +113,11 @@ export function summaryOf(
     readonly unreadSources: readonly string[];
     readonly seconds: number;
   },
+  /** On a text, if all are cast. */
+  votes: number,
 ): Summary {
   const { outcomes } = tally;
+  const counts = countsOf(counters.total);
   return {
     admitted: tally.admitted,
     duplicates: source.duplicates,
@@ -109,7 +125,8 @@ export function summaryOf(
     // A pair and the outcome that says so are written in one transaction.
     pairs: outcomes.paired,
     deadLetters: tally.deadLetters,
-    ...countsOf(counters.total),
+    ...counts,
+    ...accountOf(tally, counts, votes),
     rejected: source.rejected,
     complete: run.complete,
     state: run.state,

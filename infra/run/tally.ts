@@ -1,6 +1,7 @@
 import { fullId } from '../../processors/rules/ids.ts';
+import { addSavings, noSavings, savingsOf } from '../../processors/rules/savings.ts';
 import { addSpend, noSpend, spendOf } from '../../processors/rules/spend.ts';
-import type { Outcome, Spend } from '../../schemas/records.ts';
+import type { Outcome, Savings, Spend } from '../../schemas/records.ts';
 import { nameOnLog } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import { rowIn } from '../codec/rows.ts';
@@ -18,6 +19,8 @@ export interface Tally {
   readonly deadLetters: number;
   /** What was spent on all that has ended. */
   readonly spend: Spend;
+  /** What was not asked for it. */
+  readonly saved: Savings;
 }
 
 export interface TallyReader {
@@ -51,6 +54,7 @@ export function createTallyReader(
   let ended = 0;
   let deadLetters = 0;
   let spend = noSpend;
+  let saved = noSavings;
   /** One may be there for this iteration and for all, be retried, be moved to the tail, or be written twice by others. */
   const seen = openSeen();
 
@@ -65,6 +69,7 @@ export function createTallyReader(
     onOutcome(outcome);
     outcomes[outcome.outcome]++;
     spend = addSpend(spend, spendOf(outcome));
+    saved = addSavings(saved, savingsOf(outcome));
     // An instruction with k trees has ended when k outcomes are there: each is one k-th of it.
     ended += outcome.trees > 1 ? 1 / outcome.trees : 1;
     if (outcome.revision === 0) return;
@@ -75,6 +80,7 @@ export function createTallyReader(
       if (id !== outcome.id) superseded.add(id);
       outcomes[before.outcome]--;
       spend = lessSpend(spend, spendOf(before));
+      saved = lessSavings(saved, before);
       ended -= before.trees > 1 ? 1 / before.trees : 1;
     }
   };
@@ -94,6 +100,7 @@ export function createTallyReader(
         ended: Math.round(ended * 1e6) / 1e6,
         deadLetters,
         spend,
+        saved,
       };
     },
     close: () => seen.close(),
@@ -113,6 +120,14 @@ const lessSpend = (sum: Spend, part: Spend): Spend => ({
   completion_tokens: sum.completion_tokens - part.completion_tokens,
   tokens_estimated: sum.tokens_estimated,
   cost: sum.cost === null ? null : sum.cost - (part.cost ?? 0),
+});
+
+const lessSavings = (sum: Savings, part: Savings): Savings => ({
+  saved_responses: sum.saved_responses - part.saved_responses,
+  saved_lazy_votes: sum.saved_lazy_votes - part.saved_lazy_votes,
+  saved_early_votes: sum.saved_early_votes - part.saved_early_votes,
+  saved_children: sum.saved_children - part.saved_children,
+  cancelled_calls: sum.cancelled_calls - part.cancelled_calls,
 });
 
 /** An instruction that failed before it had trees may have some once it is retried. */

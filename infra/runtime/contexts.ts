@@ -92,7 +92,8 @@ export function createContexts(options: ContextsOptions): Contexts {
       const id = iterationOf(record) ?? iteration;
       if (id === null) throw new PermanentError('no-iteration', 'the record names no iteration');
       const settings = await settingsOf(id);
-      const missing = step.asks.filter((role) => !gateway.serves(role, settings.models[role]));
+      const asked = [...step.asks, ...step.asksToo(settings)];
+      const missing = asked.filter((role) => !gateway.serves(role, settings.models[role]));
       if (missing.length > 0) {
         throw new NotServed(
           id,

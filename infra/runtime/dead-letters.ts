@@ -1,7 +1,8 @@
 import { PermanentError } from '../../processors/processor.ts';
 import { fullId, partsOf } from '../../processors/rules/ids.ts';
+import { addSavings, noSavings } from '../../processors/rules/savings.ts';
 import { noSpend } from '../../processors/rules/spend.ts';
-import type { DeadLetter, Outcome, Spend } from '../../schemas/records.ts';
+import type { DeadLetter, Outcome, Savings, Spend } from '../../schemas/records.ts';
 import type { Step, TopicInfo } from '../../topology/topology.ts';
 import { nameOnLog } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
@@ -150,6 +151,7 @@ function failedOutcome(
     revision: revisionOf(record),
     evaluated: evaluatedOf(input),
     ...spendOf(input),
+    ...savingsOf(input),
   };
 }
 
@@ -163,6 +165,14 @@ function spendOf(input: unknown): Spend {
     // Every schema that has `calls` has the rest of a spend.
     input as unknown as Spend;
   return { calls, generations, prompt_tokens, completion_tokens, tokens_estimated, cost };
+}
+
+/** What had been saved on it, once there are votes. */
+function savingsOf(input: unknown): Savings {
+  if (typeof input !== 'object' || input === null || !('saved_children' in input)) return noSavings;
+  // Every schema that has one of them has the others.
+  const saved = input as unknown as Savings;
+  return addSavings(noSavings, saved);
 }
 
 const idOf = (input: unknown): string | null =>

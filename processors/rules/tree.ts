@@ -6,7 +6,10 @@ import type { Count } from './vote.ts';
 type Search = Settings['search'];
 
 /** The part of a record that is the tree: every node with a value, and the nodes to refine next in rank order. */
-export type Tree = Pick<Expansion, 'nodes' | 'frontier' | 'evaluated' | 'dropped'>;
+export type Tree = Pick<
+  Expansion,
+  'nodes' | 'frontier' | 'level_children' | 'evaluated' | 'dropped'
+>;
 
 /** What the votes on a text came to. */
 export interface Judgement extends Count {
@@ -42,18 +45,18 @@ export function plant(text: string, judgement: Judgement): Tree {
     answer: null,
     ...judgement,
   };
-  return { nodes: [root], frontier: [root.node_id], evaluated: 0, dropped: 0 };
+  return { nodes: [root], frontier: [root.node_id], level_children: 0, evaluated: 0, dropped: 0 };
 }
 
 /**
- * Where the next children go, in order of creation: parents in their rank, then the number of the child.
- * Breadth-first refines the whole frontier at once, depth-first its first node.
+ * Where the next children go, in order of creation: parents in their rank, then the number of the child. A level is
+ * the children of the whole frontier breadth-first, of its first node depth-first; it is refined at once, or in waves.
  */
 export function placesIn(
   tree: Tree,
-  { strategy, branch }: Pick<Search, 'strategy' | 'branch'>,
+  { strategy, branch, wave }: Pick<Search, 'strategy' | 'branch' | 'wave'>,
 ): readonly Place[] {
-  return parentsIn(tree, strategy).flatMap((id) => {
+  const level = parentsIn(tree, strategy).flatMap((id) => {
     const node = nodeIn(tree, id);
     const parent = { text: textOf(node), critique: node.critique };
     return Array.from({ length: branch }, (_, child) => ({
@@ -64,39 +67,81 @@ export function placesIn(
       parent,
     }));
   });
+  const from = tree.level_children;
+  return level.slice(from, wave === null ? undefined : from + wave);
+}
+
+/** Children of the present level that come after these. */
+export const childrenAfter = (
+  tree: Tree,
+  children: number,
+  { strategy, branch }: Pick<Search, 'strategy' | 'branch'>,
+): number =>
+  Math.max(0, parentsIn(tree, strategy).length * branch - tree.level_children - children);
+
+/** Whether a child with this value ends its tree, whatever the children after it would be worth. */
+export function endsTree(
+  value: number,
+  { accept, gate, sure }: Pick<Search, 'accept' | 'gate' | 'sure'>,
+): boolean {
+  switch (accept) {
+    case 'best':
+      return false;
+    case 'first-unbeatable':
+      // Equal values rank by creation: of all that could come, none would be chosen in its place.
+      return value === 1;
+    case 'first-sure':
+      return value >= sure && value > gate;
+    case 'first':
+      return value > gate;
+  }
 }
 
 /**
  * The tree after its new children were judged: the search of SPaR (arXiv 2412.11605), one step of it.
  *
- * If the best new node is above the gate, the tree ends with it. Otherwise the best `keep` are refined further,
+ * If the best node of a level is above the gate, the tree ends with it. Otherwise the best `keep` are refined further,
  * until the depth or the number of nodes is used up. Nodes rank by value, equal ones by creation, so `answers` come
- * in the order of `placesIn`. A level that reaches `max_nodes` may still accept.
+ * in the order of `placesIn`. A level that reaches `max_nodes` may still accept, and is completed.
+ *
+ * A level that is refined in waves goes on until it is complete, unless a child ends the tree at once.
  */
 export function grow(tree: Tree, answers: readonly Answer[], search: Search): Grown {
   const children = answers.flatMap(toNode);
+  const parents = parentsIn(tree, search.strategy);
+  const earlier = tree.nodes.filter(
+    ({ parent_id }) => parent_id !== null && parents.includes(parent_id),
+  );
+  const isComplete = search.wave === null || childrenAfter(tree, answers.length, search) === 0;
   const grown = {
     nodes: [...tree.nodes, ...children],
     evaluated: tree.evaluated + children.length,
     dropped: tree.dropped + answers.length - children.length,
   };
   // Sorting is stable: equal values stay in order of creation.
-  const ranked = [...children].sort((one, other) => other.value - one.value);
-  const [best] = ranked;
-  if (best && best.value > search.gate) {
-    const accepted = { ...grown, frontier: [] };
-    return { state: 'accepted', tree: accepted, path: pathTo(accepted, best.node_id) };
+  const ranked = [...earlier, ...children].sort((one, other) => other.value - one.value);
+  const [best] = ranked.filter(({ value }) => isComplete && value > search.gate);
+  const chosen = children.find(({ value }) => endsTree(value, search)) ?? best;
+  if (chosen) {
+    const accepted = { ...grown, frontier: [], level_children: 0 };
+    return { state: 'accepted', tree: accepted, path: pathTo(accepted, chosen.node_id) };
+  }
+  if (!isComplete) {
+    const { frontier, level_children } = tree;
+    const going = { ...grown, frontier, level_children: level_children + answers.length };
+    const level = ranked.map(({ node_id }) => node_id);
+    return { state: 'open', tree: slim(going, [...frontier, ...level]) };
   }
   const kept = ranked
     .filter(({ depth }) => depth < search.depth)
     .slice(0, Math.min(search.keep, search.branch))
     .map(({ node_id }) => node_id);
   // Depth-first, what is kept goes on top of the stack; breadth-first, the whole frontier has been used up.
-  const waiting = tree.frontier.slice(parentsIn(tree, search.strategy).length);
+  const waiting = tree.frontier.slice(parents.length);
   const frontier = grown.evaluated >= search.max_nodes ? [] : [...kept, ...waiting];
   return {
     state: frontier.length > 0 ? 'open' : 'exhausted',
-    tree: slim({ ...grown, frontier }),
+    tree: slim({ ...grown, frontier, level_children: 0 }, frontier),
   };
 }
 
@@ -136,9 +181,12 @@ function toNode({ candidate, judgement }: Answer): readonly TreeNode[] {
   ];
 }
 
-/** Bodies stay in the record only where a refinement may still need them: at the frontier and above it. */
-function slim(tree: Tree): Tree {
-  const needed = new Set(tree.frontier.flatMap((id) => ancestry(tree, id)));
+/**
+ * Bodies stay in the record only where a refinement may still need them: at the frontier, in a level that is not
+ * complete, and above both.
+ */
+function slim(tree: Tree, open: readonly string[]): Tree {
+  const needed = new Set(open.flatMap((id) => ancestry(tree, id)));
   return {
     ...tree,
     nodes: tree.nodes.map((node) =>

@@ -20,13 +20,35 @@ export function parseVote(critique: string): Vote['vote'] {
   return yes >= 0 && yes < no ? 'yes' : 'no';
 }
 
+/**
+ * What a judge decided, where there is no doubt: the last line that begins with `Final Judgement`, in either spelling
+ * and any case, holds one verdict and nothing else. Markup around it is let pass. A text without such a line, one that
+ * says more there, and one that was cut short decide nothing: a vote is lost rather than misread.
+ */
+export function parseVoteStrictly(critique: string, finishReason: string): Vote['vote'] {
+  if (finishReason === 'length') return 'invalid';
+  const line = critique.split(/[\r\n\u2028\u2029]+/).findLast((one) => verdictLine.test(one));
+  const said = line === undefined ? null : verdict.exec(line.replace(verdictLine, ''));
+  if (!said) return 'invalid';
+  return said[1]?.toLowerCase() === 'yes' ? 'yes' : 'no';
+}
+
+const verdictLine = /^[\s>#*_`"'“-]*final\s+judge?ment(?![\p{L}\p{N}])/iu;
+const verdict = /^[\s*_`"'”]*[:：]?[\s*_`"'“[(]*(yes|no)[\s*_`"'”\])]*[.!]?[\s*_`"'”\])]*$/iu;
+
 /** One draw of the judge as a vote. */
-export const voteOf = (choice: {
-  readonly text: string;
-  readonly reasoning: string | null;
-  readonly finish_reason: string;
-}): Vote => ({
-  vote: parseVote(choice.text),
+export const voteOf = (
+  choice: {
+    readonly text: string;
+    readonly reasoning: string | null;
+    readonly finish_reason: string;
+  },
+  parser: 'faithful' | 'strict',
+): Vote => ({
+  vote:
+    parser === 'strict'
+      ? parseVoteStrictly(choice.text, choice.finish_reason)
+      : parseVote(choice.text),
   critique: choice.text,
   reasoning: choice.reasoning,
   finish_reason: choice.finish_reason,
@@ -52,6 +74,22 @@ export function count(votes: readonly Pick<Vote, 'vote'>[]): Count {
 export function majority({ yes, no }: Pick<Count, 'yes' | 'no'>): Judged['verdict'] {
   if (yes === no) return 'tie';
   return yes > no ? 'pass' : 'fail';
+}
+
+/**
+ * Whether `left` more votes, whatever they say, leave the decision as it is: the majority, and on which side of the
+ * gate the value lies if there is one.
+ */
+export function isDecided(
+  { yes, no }: Pick<Count, 'yes' | 'no'>,
+  left: number,
+  gate: number | null,
+): boolean {
+  if (Math.abs(yes - no) <= left) return false;
+  if (gate === null) return true;
+  // The value lies between those of the two extremes, since each further vote moves it one way.
+  const all = yes + no + left;
+  return yes / all > gate === (yes + left) / all > gate;
 }
 
 /** yes / (yes + no), 0 to 1; null for a tie, which has no value. */

@@ -34,6 +34,7 @@ import { Runtime } from '../../infra/runtime/runtime.ts';
 import { systemTime } from '../../infra/time.ts';
 import type { Context } from '../../processors/processor.ts';
 import { fullId } from '../../processors/rules/ids.ts';
+import { noSavings } from '../../processors/rules/savings.ts';
 import { noSpend } from '../../processors/rules/spend.ts';
 import type { Outcome, Responses } from '../../schemas/records.ts';
 import { nameOnLog, step, type Dataflow } from '../../topology/topology.ts';
@@ -72,6 +73,7 @@ const outcomeOf = ({ id, iteration, instruction_id }: Responses): Outcome => ({
   revision: 0,
   evaluated: 0,
   ...noSpend,
+  ...noSavings,
 });
 
 /** About a kilobyte, as short responses are. */

@@ -51,6 +51,7 @@ describe('status', () => {
         waiting       nothing
         asked         30 calls for 126 texts: 0 probe, 4 sample, 20 judge, 6 refine
         tokens        12k prompt, 6789 generated
+        per pair      30 calls for 126 texts, 19k tokens
         retries       2 × 429
         dead letters  1
         next          spar dead-letters list --home HOME: what could not be processed

@@ -6,6 +6,7 @@ import { settingsOf } from '../../infra/config/settings.ts';
 import { openHome, type Home } from '../../infra/home/home.ts';
 import { openIteration } from '../../infra/run/iteration.ts';
 import { systemTime, type Time } from '../../infra/time.ts';
+import { noSavings } from '../../processors/rules/savings.ts';
 import { noSpend } from '../../processors/rules/spend.ts';
 import type {
   DeadLetter,
@@ -17,6 +18,7 @@ import type {
   PreferencePair,
   Refinement,
   SearchNode,
+  Savings,
   Spend,
   Verdicts,
   Vote,
@@ -190,8 +192,9 @@ async function makeTemplate(): Promise<string> {
   return at;
 }
 
-export const spend: Spend = {
+export const spend: Spend & Savings = {
   ...noSpend,
+  ...noSavings,
   calls: 9,
   generations: 41,
   prompt_tokens: 900,

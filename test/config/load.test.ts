@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { overridesOf, pipelineOption } from '../../infra/cli/options.ts';
 import { loadConfig } from '../../infra/config/load.ts';
 import { UsageError } from '../../infra/errors.ts';
-import { faithful } from '../../processors/settings.ts';
+import { faithful, lean } from '../../processors/settings.ts';
 
 /** A config file with this text. */
 function fileOf(text: string): string {
@@ -105,6 +105,42 @@ describe('where a setting comes from', () => {
       });
     },
   );
+});
+
+describe('lean', () => {
+  const of = (text: string) => loadConfig(fileOf(text), []);
+
+  test('changes the defaults of its switches, and nothing else', () => {
+    const { sample, judge, search, refine } = of('mode: lean');
+    expect({ sample, judge, search, refine }).toEqual({
+      sample: { ...faithful.sample, ...lean.sample },
+      judge: { ...faithful.judge, ...lean.judge },
+      search: { ...faithful.search, ...lean.search },
+      refine: faithful.refine,
+    });
+  });
+
+  test('gives way to what is set, also to null and false', () => {
+    const { judge, search } = of(
+      'mode: lean\njudge: { first_votes: null, lazy: false, votes: 7 }\nsearch: { wave: null }\n',
+    );
+    expect(judge).toMatchObject({ first_votes: null, lazy: false, votes: 7, parser: 'strict' });
+    expect(search).toMatchObject({ wave: null, accept: lean.search.accept });
+  });
+
+  test.each([
+    ['judge: { lazy: true }', 'judge', { ...faithful.judge, lazy: true }],
+    ['judge: { first_votes: 2 }', 'judge', { ...faithful.judge, first_votes: 2 }],
+    ['judge: { parser: strict }', 'judge', { ...faithful.judge, parser: 'strict' }],
+    ['search: { accept: first }', 'search', { ...faithful.search, accept: 'first' }],
+    ['search: { wave: 2 }', 'search', { ...faithful.search, wave: 2 }],
+  ] as const)('each switch is there by itself, too: %s', (text, section, settings) => {
+    expect(of(text)[section]).toEqual(settings);
+  });
+
+  test('a section that is none is refused in its own words', () => {
+    expect(() => of('mode: lean\njudge: 5\n')).toThrow(':2:8: judge');
+  });
 });
 
 test('no wait may be longer than a timer holds: it would be one of a millisecond', () => {

@@ -1,5 +1,6 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { noSavings } from '../../processors/rules/savings.ts';
 import type { ExportRequest } from '../../infra/exports/export.ts';
 import { defaultExportSettings } from '../../infra/exports/settings.ts';
 import type { Log } from '../../infra/log/log.ts';
@@ -21,6 +22,7 @@ import { nameOnLog, type TopicInfo } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 
 const spend = {
+  ...noSavings,
   calls: 9,
   generations: 40,
   prompt_tokens: 900,

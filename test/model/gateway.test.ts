@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { describe, expect, test } from 'vitest';
 import { GivenUp } from '../../infra/errors.ts';
 import { createMemoryJournal } from '../../infra/journal/memory.ts';
@@ -9,7 +10,7 @@ import { createLedger } from '../../infra/model/ledger.ts';
 import { retryPolicy } from '../../infra/model/policy.ts';
 import { AdaptiveLimiter } from '../../infra/model/limiter.ts';
 import { CallQueue } from '../../infra/model/queue.ts';
-import { PermanentError, type ModelRequest } from '../../processors/processor.ts';
+import { Cancelled, PermanentError, type ModelRequest } from '../../processors/processor.ts';
 import type { Time } from '../../infra/time.ts';
 import { instantTime } from '../support/time.ts';
 import { never } from './support.ts';
@@ -214,21 +215,22 @@ describe('what is being asked for', () => {
   });
 });
 
+/** Two places, taken by a call that the test ends. */
+function busy() {
+  const first = Promise.withResolvers<undefined>();
+  const made = setup({
+    maxInFlight: 2,
+    answer: async (call, number) => {
+      if (number === 1) await first.promise;
+      return plain(call, number);
+    },
+  });
+  const ask = (change: Partial<ModelRequest['draws']>, signal: AbortSignal) =>
+    made.model.ask(draws({ count: 2, ...change }), signal);
+  return { ...made, ask, end: () => first.resolve(undefined) };
+}
+
 describe('what is given up by one who asked', () => {
-  /** Two places, taken by a call that the test ends. */
-  function busy() {
-    const first = Promise.withResolvers<undefined>();
-    const made = setup({
-      maxInFlight: 2,
-      answer: async (call, number) => {
-        if (number === 1) await first.promise;
-        return plain(call, number);
-      },
-    });
-    const ask = (change: Partial<ModelRequest['draws']>, signal: AbortSignal) =>
-      made.model.ask(draws({ count: 2, ...change }), signal);
-    return { ...made, ask, end: () => first.resolve(undefined) };
-  }
   const givenUp = new GivenUp('the partition is given up');
 
   test('before it was sent is asked for by whoever had joined it', async () => {
@@ -264,6 +266,88 @@ describe('what is given up by one who asked', () => {
     expect(ended).toEqual(named);
     expect(gateway.underWay()).toEqual([]);
     expect(calls).toHaveLength(1);
+  });
+});
+
+describe('what is cancelled by one who asked', () => {
+  const cancelled = new Cancelled('a sibling was accepted');
+
+  test('before it was sent leaves its place in the queue, and is counted', async () => {
+    const { ask, calls, end, lanes, ledger } = busy();
+    const one = ask({}, never);
+    const wanted = new AbortController();
+    const gone = ask({ round: 1 }, wanted.signal);
+    await expect.poll(() => lanes[0].queue.waiting).toBe(1);
+    wanted.abort(cancelled);
+    await expect(gone).rejects.toBe(cancelled);
+    expect(lanes[0].queue.waiting).toBe(0);
+    end();
+    await one;
+    expect(calls).toHaveLength(1);
+    expect(ledger.thisRun).toMatchObject({ 'cancelled.judge': 1, 'calls.judge': 1 });
+    expect(getEventListeners(wanted.signal, 'abort')).toEqual([]);
+  });
+
+  test('after it was sent is broken off, gives its places back, and leaves nothing', async () => {
+    const signals: AbortSignal[] = [];
+    const { model, gateway, lanes, ledger } = setup({
+      answer: (_call, _number, signal) => {
+        signals.push(signal);
+        return new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+        });
+      },
+    });
+    const wanted = new AbortController();
+    const gone = model.ask(request, wanted.signal);
+    await expect.poll(() => signals.length).toBe(1);
+    wanted.abort(cancelled);
+    await expect(gone).rejects.toBe(cancelled);
+    expect(signals[0]?.aborted).toBe(true);
+    await expect.poll(() => lanes[0].queue.held).toBe(0);
+    expect(gateway.underWay()).toEqual([]);
+    expect(ledger.inFlight).toEqual({ probe: 0, sample: 0, judge: 0, refine: 0 });
+    expect(ledger.thisRun).toEqual({ 'cancelled.judge': 1 });
+    expect(lanes[0].policy.down).toBeNull();
+    expect(getEventListeners(wanted.signal, 'abort')).toEqual([]);
+  });
+
+  test('is asked for again by whoever had joined it', async () => {
+    const { model, calls } = setup({
+      answer: async (call, number, signal) => {
+        if (number > 1) return plain(call, number);
+        const { promise, reject } = Promise.withResolvers<CallAnswer>();
+        signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+        return promise;
+      },
+    });
+    const wanted = new AbortController();
+    const gone = model.ask(request, wanted.signal);
+    await expect.poll(() => calls.length).toBe(1);
+    const joined = model.ask(request, never);
+    wanted.abort(cancelled);
+    await expect(gone).rejects.toBe(cancelled);
+    expect(textsOf(await joined)).toEqual([
+      'call 2 choice 0',
+      'call 2 choice 1',
+      'call 2 choice 2',
+    ]);
+  });
+
+  test('in the moment between its turn and the request is not sent', async () => {
+    const wanted = new AbortController();
+    const { model, calls, lanes } = setup({
+      elsewhere: () => {
+        // Asked twice: before it queues, and when it has its turn.
+        queueMicrotask(() => {
+          if (lanes[0].queue.held > 0) wanted.abort(cancelled);
+        });
+        return null;
+      },
+    });
+    await expect(model.ask(request, wanted.signal)).rejects.toBe(cancelled);
+    expect(calls).toEqual([]);
+    expect(lanes[0].queue.held).toBe(0);
   });
 });
 
@@ -525,6 +609,12 @@ describe('what it cost', () => {
       'generations.refine': 1,
       'tokens.prompt': 30,
       'tokens.completion': 35,
+      'tokens.judge.prompt': 10,
+      'tokens.judge.completion': 15,
+      'tokens.sample.prompt': 10,
+      'tokens.sample.completion': 15,
+      'tokens.refine.prompt': 10,
+      'tokens.refine.completion': 5,
     };
     expect(ledger.thisRun).toEqual(counted);
     expect(createLedger(journal).total('1')).toEqual(counted);

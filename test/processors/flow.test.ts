@@ -3,6 +3,7 @@ import { describe, expect } from 'vitest';
 import type { Choice, Model } from '../../processors/processor.ts';
 import { pair } from '../../processors/pair.ts';
 import { fullId } from '../../processors/rules/ids.ts';
+import { noSavings } from '../../processors/rules/savings.ts';
 import { addSpend, noSpend } from '../../processors/rules/spend.ts';
 import type { Instruction, Refinement } from '../../schemas/records.ts';
 import { dataflow } from '../../topology/dataflow.ts';
@@ -92,6 +93,7 @@ describe('an instruction becomes a pair', () => {
         refine_prompt: 'hash-of-refine',
         rules: '1',
         // One request for the samples, five and three for votes, three refinements.
+        ...noSavings,
         ...[spendOn(5), ...Array(8).fill(spendOn(5)), ...Array(3).fill(spendOn(1))].reduce(
           addSpend,
         ),
@@ -231,6 +233,7 @@ describe('an instruction without a tree has exactly one outcome', () => {
         cause: null,
         revision: 0,
         evaluated: 0,
+        ...noSavings,
         ...[spendOn(2), spendOn(5), spendOn(5)].reduce(addSpend),
       },
     ]);

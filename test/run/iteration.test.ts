@@ -4,8 +4,10 @@ import type { Gateway } from '../../infra/model/gateway.ts';
 import type { Home } from '../../infra/home/home.ts';
 import type { Log } from '../../infra/log/log.ts';
 import { scan } from '../../infra/log/scan.ts';
-import { findIteration, noteSource, openIteration } from '../../infra/run/iteration.ts';
+import { findIteration, noteSource, openIteration, settingsIn } from '../../infra/run/iteration.ts';
+import { differences } from '../../infra/config/settings.ts';
 import type { Settings } from '../../processors/settings.ts';
+import type { Iteration } from '../../schemas/records.ts';
 import { nameOnLog } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import { memoryHome } from '../support/home.ts';
@@ -92,7 +94,7 @@ describe('of two processes that open it at the same moment', () => {
       const contexts = createContexts({ ...home, gateway, time: instantTime(), tableWaitMs: 0 });
       const stage = { name: 'judge', rank: 0, iteration: '1' };
       const [record] = await home.log.read('spar.iterations', 0, 0, { records: 1, bytes: 1 });
-      const step = { asks: [], from: topics.responses, tables: {} };
+      const step = { asks: [], asksToo: () => [], from: topics.responses, tables: {} };
       if (!record) throw new Error('nothing was opened');
       const { settings } = await contexts.of(
         { ...stage, step: step as never },
@@ -143,4 +145,21 @@ test('a record that is no manifest is passed over', async () => {
   await open(home, seed5);
   await home.log.append([{ ...junk, key: '1' }]);
   expect(await found(home)).toMatchObject({ seed: 5 });
+});
+
+test('one that was opened before a setting existed goes on as it began: as faithful does', () => {
+  const now = settingsWith();
+  const without = (section: object, ...names: readonly string[]) =>
+    Object.fromEntries(Object.entries(section).filter(([name]) => !names.includes(name)));
+  const kept = JSON.stringify({
+    ...now,
+    sample: without(now.sample, 'first'),
+    judge: without(now.judge, 'first_votes', 'lazy', 'parser', 'neutralise'),
+    search: without(now.search, 'accept', 'sure', 'wave', 'cancel'),
+  });
+  expect(differences(settingsIn({ settings: kept } as Iteration), now)).toEqual([]);
+  const lazy = settingsWith({ judge: { lazy: true } });
+  expect(differences(settingsIn({ settings: kept } as Iteration), lazy)).toEqual([
+    'judge.lazy: false when it was opened, true now',
+  ]);
 });

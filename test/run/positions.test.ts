@@ -3,6 +3,7 @@ import type { Home } from '../../infra/home/home.ts';
 import type { Log } from '../../infra/log/log.ts';
 import { openIteration } from '../../infra/run/iteration.ts';
 import { checkPositions, type PositionsOptions } from '../../infra/run/positions.ts';
+import { noSavings } from '../../processors/rules/savings.ts';
 import { noSpend } from '../../processors/rules/spend.ts';
 import { dataflow } from '../../topology/dataflow.ts';
 import { nameOnLog } from '../../topology/topology.ts';
@@ -30,7 +31,7 @@ async function judged({ log, serde }: Home, partition = 0): Promise<void> {
   const value = serde.encode(topics.verdicts, {
     ...{ id: '1/a', iteration: '1', instruction_id: 'a', messages: [], constraints: [] },
     ...{ source: 'test', extra: '{}', responses: [], given: false, actor_model: 'm' },
-    ...{ judged: [], judge_model: 'm', judge_prompt: '', ...noSpend },
+    ...{ judged: [], judge_model: 'm', judge_prompt: '', ...noSpend, ...noSavings },
   });
   const topic = nameOnLog('spar', topics.verdicts);
   await log.append([{ topic, partition, key: '1/a', headers: { iteration: '1' }, value }]);

@@ -222,6 +222,12 @@ describe('the summary', () => {
     'retries.down.401': 9,
     'tokens.prompt': 100,
     'tokens.completion': 200,
+    'tokens.sample.prompt': 10,
+    'tokens.sample.completion': 20,
+    'tokens.judge.prompt': 60,
+    'tokens.judge.completion': 150,
+    'tokens.refine.prompt': 30,
+    'tokens.refine.completion': 30,
     'tokens.estimated': 6,
     cost: 0.5,
   };
@@ -231,7 +237,16 @@ describe('the summary', () => {
       modelCalls: { probe: 1, sample: 2, judge: 3, refine: 4 },
       generations: { probe: 2, sample: 10, judge: 15, refine: 5 },
       retries: { '429': 1, '5xx': 2, timeout: 3, cut: 4, unusable: 5 },
-      tokens: { prompt: 100, completion: 200, estimatedCalls: 6 },
+      tokens: {
+        prompt: 100,
+        completion: 200,
+        estimatedCalls: 6,
+        byPurpose: {
+          sample: { prompt: 10, completion: 20 },
+          judge: { prompt: 60, completion: 150 },
+          refine: { prompt: 30, completion: 30 },
+        },
+      },
       cost: 0.5,
     });
   });
@@ -241,7 +256,16 @@ describe('the summary', () => {
       modelCalls: { probe: 0, sample: 0, judge: 0, refine: 0 },
       generations: { probe: 0, sample: 0, judge: 0, refine: 0 },
       retries: { '429': 0, '5xx': 0, timeout: 0, cut: 0, unusable: 0 },
-      tokens: { prompt: 0, completion: 0, estimatedCalls: 0 },
+      tokens: {
+        prompt: 0,
+        completion: 0,
+        estimatedCalls: 0,
+        byPurpose: {
+          sample: { prompt: 0, completion: 0 },
+          judge: { prompt: 0, completion: 0 },
+          refine: { prompt: 0, completion: 0 },
+        },
+      },
       cost: null,
     });
   });
@@ -253,12 +277,20 @@ describe('the summary', () => {
       deadLetters: 1,
       outcomes: { 'all-passed': 1, undecided: 1, paired: 2, exhausted: 1, failed: 1, stopped: 0 },
       spend: noSpend,
+      saved: {
+        saved_responses: 20,
+        saved_lazy_votes: 100,
+        saved_early_votes: 10,
+        saved_children: 2,
+        cancelled_calls: 1,
+      },
     };
     const summary = summaryOf(
       tally,
       { total: counters, thisRun: { 'calls.judge': 1 } },
       { admitted: 3, duplicates: 4, rejected: 5 },
       { complete: true, state: 'complete', budget: null, unreadSources: [], seconds: 1.23456 },
+      5,
     );
     expect(summary).toEqual({
       ...countsOf(counters),
@@ -269,6 +301,15 @@ describe('the summary', () => {
       rejected: 5,
       outcomes: { paired: 2, allPassed: 1, undecided: 1, exhausted: 1, failed: 1, stopped: 0 },
       pairs: 2,
+      perPair: { calls: 5, generations: 16, tokens: 150, cost: 0.25 },
+      saved: {
+        responses: { count: 20, estimatedTokens: 40 },
+        // A vote has taken 14 tokens, 10 of them generated; a refinement 12, and it would have had five votes.
+        lazyVotes: { count: 100, estimatedTokens: 1400 },
+        earlyVotes: { count: 10, estimatedTokens: 100 },
+        children: { count: 2, estimatedTokens: 164 },
+        cancelledCalls: 1,
+      },
       deadLetters: 1,
       complete: true,
       unreadSources: [],

@@ -8,6 +8,7 @@ import { chanceOf } from '../../infra/runtime/chance.ts';
 import { createContexts, NotServed } from '../../infra/runtime/contexts.ts';
 import { headersFor, orderOf } from '../../infra/runtime/headers.ts';
 import { PermanentError } from '../../processors/processor.ts';
+import type { Settings } from '../../processors/settings.ts';
 import { step } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import { memoryHome } from '../support/home.ts';
@@ -134,6 +135,23 @@ describe('a record whose iteration was opened with another model', () => {
       iteration: '1',
       message: 'iteration 1 was opened with refiner-1 as its refiner',
     });
+  });
+
+  test('is not served either if only its settings make the step ask that one', async () => {
+    const { contexts } = await contextsOf({ serves: (role) => role !== 'actor' });
+    const sampling = {
+      ...stage,
+      step: {
+        ...stage.step,
+        asksToo: ({ judge }: Settings) => (judge.lazy ? [] : ['actor' as const]),
+      },
+    };
+    await expect(contexts.of(sampling, record({ iteration: '1' }), {}, never)).rejects.toThrow(
+      'actor-1 as its actor',
+    );
+    await expect(contexts.of(stage, record({ iteration: '1' }), {}, never)).resolves.toHaveProperty(
+      'model',
+    );
   });
 
   test.each([

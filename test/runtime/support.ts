@@ -8,6 +8,7 @@ import { Stage, type StageLimits, type StageOptions } from '../../infra/runtime/
 import type { Time } from '../../infra/time.ts';
 import type { Context } from '../../processors/processor.ts';
 import { fullId } from '../../processors/rules/ids.ts';
+import { noSavings } from '../../processors/rules/savings.ts';
 import { noSpend } from '../../processors/rules/spend.ts';
 import type { Instruction, Outcome } from '../../schemas/records.ts';
 import { nameOnLog, step, type TopicInfo } from '../../topology/topology.ts';
@@ -37,6 +38,7 @@ export const outcome = (id: string, change: Partial<Outcome> = {}): Outcome => (
   revision: 0,
   evaluated: 0,
   ...noSpend,
+  ...noSavings,
   ...change,
 });
 

@@ -17,6 +17,7 @@ export async function memoryHome(
   change: {
     readonly registry?: SchemaRegistry;
     readonly journal?: Journal;
+    /** What stamps its records. */
     readonly time?: Time;
   } = {},
 ): Promise<Home> {

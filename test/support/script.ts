@@ -68,6 +68,8 @@ export const refined = (text: string): string => `I reflect. [[start]]${text}[[e
 export const settingsWith = (
   changes: {
     readonly search?: Partial<Settings['search']>;
+    readonly judge?: Partial<Settings['judge']>;
+    readonly sample?: Partial<Settings['sample']>;
     readonly negatives_per_instruction?: number;
     readonly responses?: number;
     readonly seed?: number;
@@ -78,7 +80,12 @@ export const settingsWith = (
   models: { actor: 'actor-1', judge: 'judge-1', refiner: 'refiner-1' },
   prompts: { judge: shipped('judge'), refine: shipped('refine') },
   seed: changes.seed ?? faithful.seed,
-  sample: { ...faithful.sample, responses: changes.responses ?? faithful.sample.responses },
+  sample: {
+    ...faithful.sample,
+    ...changes.sample,
+    responses: changes.responses ?? faithful.sample.responses,
+  },
+  judge: { ...faithful.judge, ...changes.judge },
   search: { ...faithful.search, ...changes.search },
   negatives_per_instruction:
     changes.negatives_per_instruction ?? faithful.negatives_per_instruction,

@@ -82,6 +82,20 @@ describe('sides that were cut off', () => {
     expect(rejected).toEqual(['1/a/0: truncated (rejected: finish reason length)']);
   });
 
+  test('are known of responses that the judge has sampled, too', async () => {
+    const [first] = cut;
+    const sampledOn = { ...verdicts('a'), responses: first!.responses };
+    const { rejected } = await exportedOf(
+      {
+        pairs: [pair('a')],
+        responses: [{ ...first!, responses: first!.responses.slice(0, 1) }],
+        verdicts: [sampledOn],
+      },
+      only({ truncated: 'known' }),
+    );
+    expect(rejected).toEqual(['1/a/0: truncated (rejected: finish reason length)']);
+  });
+
   test.each([
     ['off', 0],
     ['known', 0],

@@ -1,6 +1,7 @@
 import { fc, test } from '@fast-check/vitest';
 import { describe, expect } from 'vitest';
 import {
+  childrenAfter,
   equalNode,
   grow,
   placesIn,
@@ -232,4 +233,78 @@ test('a record whose tree is broken is an error, not a circle', () => {
     'not below its parent',
   );
   expect(() => placesIn({ ...tree, frontier: ['r.9'] }, breadthFirst)).toThrow('no node r.9');
+});
+
+describe.each([breadthFirst, depthFirst])('a level in waves, $strategy', (search) => {
+  /** What five votes, or three and then two, come to; null for a tie. */
+  const votes = fc.constantFrom<Value>(null, 0, 0.2, 0.25, 1 / 3, 0.4, 0.6, 2 / 3, 0.75, 0.8, 1);
+  const values = fc.array(votes, { minLength: 64, maxLength: 64 });
+  const valuesFrom =
+    (drawn: readonly Value[]) =>
+    (node: string): Value => {
+      const place = node
+        .split('.')
+        .slice(1)
+        .reduce((sum, child) => sum * 3 + Number(child) + 1, 0);
+      return drawn[place % drawn.length] ?? null;
+    };
+  const width = fc.option(fc.integer({ min: 1, max: 7 }), { nil: null });
+  const accept = fc.constantFrom('best', 'first-unbeatable', 'first-sure', 'first' as const);
+
+  test.prop([values, width, accept, fc.integer({ min: 1, max: 20 })])(
+    'ends as it does at once, whatever their width',
+    (drawn, wave, how, max_nodes) => {
+      const whole = run({ ...search, accept: how, max_nodes }, valuesFrom(drawn));
+      const waves = run({ ...search, accept: how, max_nodes, wave }, valuesFrom(drawn));
+      expect(accepted(waves)).toEqual(accepted(whole));
+      expect(waves.end.state === 'accepted' && waves.end.path).toEqual(
+        whole.end.state === 'accepted' && whole.end.path,
+      );
+      expect(waves.children).toBeLessThanOrEqual(whole.children);
+      if (whole.end.state === 'exhausted') expect(waves.end.tree).toEqual(whole.end.tree);
+    },
+  );
+
+  test.prop([values, width])('one that cannot be beaten is the best', (drawn, wave) => {
+    const best = run(search, valuesFrom(drawn));
+    const first = run({ ...search, accept: 'first-unbeatable', wave }, valuesFrom(drawn));
+    expect(accepted(first)).toEqual(accepted(best));
+  });
+
+  test.prop([values, width])('the first above the gate has none before it', (drawn, wave) => {
+    const valueOf = valuesFrom(drawn);
+    const { end } = run({ ...search, accept: 'first', wave }, valueOf);
+    if (end.state !== 'accepted') return;
+    const last = end.path.at(-1)!;
+    const before = end.tree.nodes.slice(
+      0,
+      end.tree.nodes.findIndex(({ node_id }) => node_id === last.node_id),
+    );
+    expect(last.value).toBeGreaterThan(search.gate);
+    expect(before.every(({ value }) => value <= search.gate)).toBe(true);
+  });
+
+  test('a sure one is taken before a better one; a less sure one waits for its level', () => {
+    const sure = { ...search, accept: 'first-sure' } as const;
+    expect(accepted(run(sure, from({ 'r.0': 0.75, 'r.1': 0.8, 'r.2': 1 })))).toBe('r.1');
+    expect(accepted(run(sure, from({ 'r.0': 0.6, 'r.1': 0.75, 'r.2': 0.6 })))).toBe('r.1');
+    // The gate rules all the same.
+    expect(accepted(run({ ...sure, gate: 0.9 }, () => 0.8))).toBe('exhausted');
+  });
+
+  test('later children are not even placed', () => {
+    const waves = { ...search, accept: 'first', wave: 1 } as const;
+    expect(run(waves, from({ 'r.1': 0.6, 'r.2': 1 })).children).toBe(2);
+    expect(childrenAfter(root(), 2, waves)).toBe(1);
+  });
+
+  test('the tree knows how far its level is, and keeps what may still be chosen', () => {
+    const waves = { ...search, wave: 2 };
+    const { tree } = step(root(), waves, from({ 'r.0': 0.8, 'r.1': null }));
+    expect(tree).toMatchObject({ frontier: ['r'], level_children: 2, evaluated: 1, dropped: 1 });
+    expect(placesIn(tree, waves).map(({ node_id }) => node_id)).toEqual(['r.2']);
+    expect(accepted({ end: step(tree, waves, from({ 'r.2': 0.6 })), steps: [], children: 3 })).toBe(
+      'r.0',
+    );
+  });
 });

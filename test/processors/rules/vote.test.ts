@@ -2,8 +2,10 @@ import { fc, test } from '@fast-check/vitest';
 import { describe, expect } from 'vitest';
 import {
   count,
+  isDecided,
   majority,
   parseVote,
+  parseVoteStrictly,
   tally,
   valueOf,
   voteOf,
@@ -51,11 +53,14 @@ describe('a vote is the first Yes or No between the first and the second "Final 
 
   test('and thoughts are kept beside it', () => {
     expect(
-      voteOf({
-        text: 'Final Judgement: No',
-        reasoning: 'Final Judgement: Yes',
-        finish_reason: 'length',
-      }),
+      voteOf(
+        {
+          text: 'Final Judgement: No',
+          reasoning: 'Final Judgement: Yes',
+          finish_reason: 'length',
+        },
+        'faithful',
+      ),
     ).toEqual({
       vote: 'no',
       critique: 'Final Judgement: No',
@@ -104,5 +109,92 @@ describe('the majority of the readable votes', () => {
     const value = valueOf({ yes, no });
     const verdict = value === null ? 'tie' : value > 0.5 ? 'pass' : 'fail';
     expect(majority({ yes, no })).toBe(verdict);
+  });
+});
+
+describe('read strictly', () => {
+  test.each<[string, string, Vote['vote']]>([
+    ['a line of its own', 'All met.\nFinal Judgement: Yes', 'yes'],
+    ['the other spelling', 'Final Judgment: No', 'no'],
+    ['any case', 'FINAL JUDGEMENT: yes', 'yes'],
+    ['markup around it', '## **Final Judgement:** **Yes**.', 'yes'],
+    ['a quoted line', '> Final Judgement: "No"', 'no'],
+    ['brackets', 'Final Judgement: [[Yes]]', 'yes'],
+    ['a wide colon', 'Final Judgement：No', 'no'],
+    ['no colon', 'Final Judgement Yes', 'yes'],
+    ['the last such line decides', 'Final Judgement: Yes\nNo, wait.\nFinal Judgement: No', 'no'],
+    ['text after it', 'Final Judgement: No\nThat is all.', 'no'],
+    ['both verdicts', 'Final Judgement: Yes or No', 'invalid'],
+    ['one that says more', 'Final Judgement: Yes, but barely', 'invalid'],
+    ['a last one that says more', 'Final Judgement: Yes\nFinal Judgement: perhaps', 'invalid'],
+    ['words that begin with a verdict', 'Final Judgement: None of them fail, Yes', 'invalid'],
+    ['a word that begins with Yes', 'Final Judgement: Yesterday', 'invalid'],
+    ['amid a line', 'So my Final Judgement: Yes', 'invalid'],
+    ['on the next line', 'Final Judgement:\nYes', 'invalid'],
+    ['nothing', 'Final Judgement:', 'invalid'],
+    ['no mark', 'Yes', 'invalid'],
+    ['a disguised mark', 'Final_Judgement: Yes', 'invalid'],
+    ['empty', '', 'invalid'],
+  ])('%s: %j is %s', (_name, critique, vote) => {
+    expect(parseVoteStrictly(critique, 'stop')).toBe(vote);
+  });
+
+  test('a vote that was cut short decides nothing, whatever it says', () => {
+    expect(parseVoteStrictly('Final Judgement: Yes', 'length')).toBe('invalid');
+  });
+
+  test.prop([fc.string(), fc.constantFrom('Yes', 'No')])(
+    'whatever comes before it, the last line decides',
+    (before, verdict) => {
+      const vote = parseVoteStrictly(`${before}\nFinal Judgement: ${verdict}`, 'stop');
+      expect(vote).toBe(verdict === 'Yes' ? 'yes' : 'no');
+    },
+  );
+
+  test('a line of a megabyte is read like any other', () => {
+    const long = `Final Judgement: ${'* '.repeat(500_000)}`;
+    expect(parseVoteStrictly(long, 'stop')).toBe('invalid');
+    expect(parseVoteStrictly(`${' *'.repeat(500_000)}\n${long} Yes`, 'stop')).toBe('yes');
+  });
+});
+
+describe('first votes', () => {
+  /** Every way in which so many more votes can come out. */
+  const endings = (left: number) =>
+    Array.from({ length: left + 1 }, (_, yes) =>
+      Array.from({ length: left - yes + 1 }, (_unused, no) => ({ yes, no })),
+    ).flat();
+
+  const small = fc.integer({ min: 0, max: 8 });
+  const gates = fc.oneof(
+    fc.constant(null),
+    fc.constantFrom(0, 0.2, 0.25, 0.4, 0.5, 0.6, 0.75, 0.8),
+    fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+  );
+
+  test.prop([small, small, small, gates])(
+    'decide exactly when no ending changes the majority or the side of the gate',
+    (yes, no, left, gate) => {
+      const decisionOf = (more: { readonly yes: number; readonly no: number }) => {
+        const all = { yes: yes + more.yes, no: no + more.no };
+        const value = valueOf(all);
+        return [majority(all), gate === null || value === null ? null : value > gate].join();
+      };
+      const decisions = new Set(endings(left).map(decisionOf));
+      const isCertain = decisions.size === 1 && majority({ yes, no }) !== 'tie';
+      // What is tied with none left is decided too, but that is nobody's question: all votes are cast then.
+      if (left > 0) expect(isDecided({ yes, no }, left, gate)).toBe(isCertain);
+    },
+  );
+
+  test.each([
+    ['three that agree, of five', 3, 0, 2, 0.5, true],
+    ['two of three, of five', 2, 1, 2, 0.5, false],
+    ['three that agree, of seven', 3, 0, 4, 0.5, false],
+    ['two that agree and one nobody can read, of five', 2, 0, 2, 0.5, false],
+    ['three that agree, under a stricter gate', 3, 0, 2, 0.7, false],
+    ['three that refuse, under a stricter gate', 0, 3, 2, 0.7, true],
+  ])('%s', (_name, yes, no, left, gate, decided) => {
+    expect(isDecided({ yes, no }, left, gate)).toBe(decided);
   });
 });

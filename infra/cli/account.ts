@@ -1,0 +1,34 @@
+import type { Account, Saved } from '../run/account.ts';
+import { counted } from './output.ts';
+import { short } from './progress.ts';
+
+/** What a pair has cost, in a few words; null before the first. */
+export function perPairText({ perPair }: Account): string | null {
+  if (!perPair) return null;
+  const { calls, generations, tokens, cost } = perPair;
+  const asked = `${short(Math.round(calls))} calls for ${short(Math.round(generations))} texts`;
+  return `${asked}, ${short(Math.round(tokens))} tokens${cost === null ? '' : `; cost ${cost.toFixed(4)}`}`;
+}
+
+/** What the switches of `lean` saved, in a few words; null if they saved nothing. */
+export function savedText({ saved }: Account): string | null {
+  const { responses, lazyVotes, earlyVotes, children, cancelledCalls } = saved;
+  const parts = [
+    ...(responses.count > 0
+      ? [`${counted(responses.count, 'response')} not sampled${tokensText(responses)}`]
+      : []),
+    ...one(lazyVotes, 'vote', 'by lazy judging'),
+    ...one(earlyVotes, 'vote', 'by early agreement'),
+    ...(children.count > 0
+      ? [`${counted(children.count, 'child', 'children')} not refined${tokensText(children)}`]
+      : []),
+    ...(cancelledCalls > 0 ? [`${counted(cancelledCalls, 'call')} broken off`] : []),
+  ];
+  return parts.length === 0 ? null : parts.join(', ');
+}
+
+const one = (saved: Saved, what: string, how: string): readonly string[] =>
+  saved.count > 0 ? [`${counted(saved.count, what)} ${how}${tokensText(saved)}`] : [];
+
+const tokensText = ({ estimatedTokens }: Saved): string =>
+  estimatedTokens === null ? '' : ` (about ${short(estimatedTokens)} tokens)`;
