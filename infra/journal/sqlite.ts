@@ -1,5 +1,11 @@
-import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import { createGroupCommit, openDatabase, type Database, type SqlRow } from '../sqlite.ts';
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import {
+  createGroupCommit,
+  openDatabase,
+  type Database,
+  type SqlRow,
+  type Statement,
+} from '../sqlite.ts';
 import type { Time } from '../time.ts';
 import type { Journal, JournalEntry } from './journal.ts';
 import { createCounters } from './counters.ts';
@@ -167,24 +173,33 @@ export function readCounters(file: string, iteration: string): Readonly<Record<s
   }
 }
 
+/** Draws that one statement looks up: those of a request are asked for together, and hardly any is there. */
+const lookUpMax = 16;
+
 function finderIn(database: Database): Journal['find'] {
-  const findDraw = database.prepare(
-    `SELECT answers.id, draws.position, answers.body
-     FROM draws JOIN answers ON answers.id = draws.answer WHERE draws.id = ?`,
-  );
+  const statements = new Map<number, Statement>();
+  const findDraws = (size: number): Statement => {
+    const known = statements.get(size);
+    if (known) return known;
+    const places = Array.from({ length: size }, () => '?').join(', ');
+    const made = database.prepare(`SELECT id, answer, position FROM draws WHERE id IN (${places})`);
+    statements.set(size, made);
+    return made;
+  };
+  const findAnswer = database.prepare('SELECT body FROM answers WHERE id = ?');
   return (ids) => {
-    // The draws of one answer are asked for together, so it is unpacked once.
-    const bodies = new Map<number, readonly JournalEntry[]>();
-    return ids.map((id) => {
-      const row = findDraw.get(Buffer.from(id, 'hex'));
-      if (!row) return null;
-      const [answer, position, body] = row.map((value, index) =>
-        index < 2 ? Number(value) : value,
-      );
-      const entries = bodies.get(answer as number) ?? unpack(body);
-      bodies.set(answer as number, entries);
-      return entries[position as number] ?? null;
-    });
+    const found = new Map<string, JournalEntry | null>();
+    for (let start = 0; start < ids.length; start += lookUpMax) {
+      const some = ids.slice(start, start + lookUpMax).map((id) => Buffer.from(id, 'hex'));
+      // The draws of one answer are asked for together, so it is unpacked once.
+      const bodies = new Map<number, readonly JournalEntry[]>();
+      for (const [id, answer, position] of findDraws(some.length).all(...some)) {
+        const entries = bodies.get(Number(answer)) ?? unpack(findAnswer.get(Number(answer))?.[0]);
+        bodies.set(Number(answer), entries);
+        found.set(Buffer.from(id as Uint8Array).toString('hex'), entries[Number(position)] ?? null);
+      }
+    }
+    return ids.map((id) => found.get(id) ?? null);
   };
 }
 
@@ -202,8 +217,16 @@ function createTables(database: Database): void {
   `);
 }
 
-const pack = (entries: readonly JournalEntry[]): Buffer =>
-  zstdCompressSync(JSON.stringify(entries.map(({ choice, spend }) => ({ choice, spend }))));
+function pack(entries: readonly JournalEntry[]): Buffer {
+  const json = Buffer.from(
+    JSON.stringify(entries.map(({ choice, spend }) => ({ choice, spend }))),
+  );
+  // Told how much comes, it makes no larger tables and no larger buffer than that needs.
+  return zstdCompressSync(json, {
+    pledgedSrcSize: json.length,
+    chunkSize: Math.max(constants.Z_MIN_CHUNK, json.length),
+  });
+}
 
 const unpack = (body: SqlRow[number] | undefined): readonly JournalEntry[] =>
   // Only `pack` writes this column.

@@ -1,3 +1,5 @@
+import { onAborted } from '../signals.ts';
+
 /**
  * Who calls next. Calls, not records, queue: later stages first, and within a stage in order of admission, so
  * that trees finish before new ones start. A call with n choices holds n places until its slowest choice ends.
@@ -61,13 +63,13 @@ export class CallQueue {
       reject(signal.reason as Error);
       this.#start();
     };
-    signal.addEventListener('abort', abandon, { once: true });
+    const stopWaiting = onAborted(signal, abandon);
     push(this.#waiting, entry);
     this.#start();
     try {
       await promise;
     } finally {
-      signal.removeEventListener('abort', abandon);
+      stopWaiting();
     }
     let given = false;
     return () => {
