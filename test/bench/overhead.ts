@@ -319,9 +319,9 @@ async function memory(
 ): Promise<object> {
   const slow = await startServer(['--latency', String(memoryLatencyMs)]);
   try {
-    // Of the calls of a faithful run each asks for 4 choices, on average.
+    // Nearly all calls ask for 5 choices: votes and responses.
     const seconds = ['--seconds', String(memorySeconds)];
-    const flags = [...seconds, '--instructions', '100000', '--places', String(4 * memoryCalls)];
+    const flags = [...seconds, '--instructions', '100000', '--places', String(5 * memoryCalls)];
     const ours = await run('worker', slow.url, flags);
     const concurrency = ['--concurrency', String(rounded(ours.inFlight))];
     const bare = await run('loop', slow.url, [...seconds, ...concurrency]);
