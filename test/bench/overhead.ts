@@ -64,7 +64,10 @@ interface Measured {
   readonly rssMb: number;
 }
 
-type Body = Pick<OpenAI.ChatCompletionCreateParamsNonStreaming, 'messages' | 'model' | 'n' | 'seed'>;
+type Body = Pick<
+  OpenAI.ChatCompletionCreateParamsNonStreaming,
+  'messages' | 'model' | 'n' | 'seed'
+>;
 type Recorded = readonly { readonly purpose: string; readonly body: Body }[];
 
 function snapshot(calls: number, records: number, inFlight: number): Snapshot {
@@ -154,16 +157,17 @@ async function worker(): Promise<Measured> {
   return measured(snapshots, seconds > 0 ? 0.5 : 0.25);
 }
 
-const bodyOf = (call: Call): Body => ({
-  model: 'bench',
-  messages: call.messages.map(({ role, content }) => ({ role, content })),
-  n: call.n,
-  seed: call.seed,
-  temperature: call.sampling.temperature,
-  top_p: call.sampling.top_p,
-  max_tokens: call.sampling.max_tokens,
-  ...(call.sampling.stop.length > 0 && { stop: [...call.sampling.stop] }),
-}) as Body;
+const bodyOf = (call: Call): Body =>
+  ({
+    model: 'bench',
+    messages: call.messages.map(({ role, content }) => ({ role, content })),
+    n: call.n,
+    seed: call.seed,
+    temperature: call.sampling.temperature,
+    top_p: call.sampling.top_p,
+    max_tokens: call.sampling.max_tokens,
+    ...(call.sampling.stop.length > 0 && { stop: [...call.sampling.stop] }),
+  }) as Body;
 
 /** Asks for the recorded bodies, one after the other, so many at a time. */
 async function loop(ask: (purpose: string, body: Body) => Promise<unknown>): Promise<Measured> {
