@@ -31,8 +31,17 @@ export async function resultOf<Result>(part: Part): Promise<Result> {
   return JSON.parse(value) as Result;
 }
 
+const binary = join(import.meta.dirname, '../../infra/bin/spar.js');
+
+/** The command as a user gives it; what it prints is not kept. */
+export function startSpar(args: readonly string[]): ChildProcess {
+  return spawn(process.execPath, [binary, ...args], { stdio: ['ignore', 'ignore', 'inherit'] });
+}
+
 export interface BenchServer {
   readonly url: string;
+  /** With `--tell`: each call, as it comes. */
+  readonly calls: AsyncIterator<string>;
   stop(): Promise<void>;
 }
 
@@ -42,6 +51,7 @@ export async function startServer(args: readonly string[] = []): Promise<BenchSe
   if (done === true) throw new Error('the server did not start');
   return {
     url: value,
+    calls: part.lines,
     async stop() {
       part.child.stdin?.end();
       await part.ended;

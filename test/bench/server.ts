@@ -2,10 +2,11 @@
  * A model server in a process of its own, so that its cost is nobody else's: it reads of a request only how many
  * choices are wanted and the seed, and answers with texts that were made before. Other benches start it.
  *
- *   node test/bench/server.ts [--latency 0] [--fail 0.4]
+ *   node test/bench/server.ts [--latency 0] [--fail 0.4] [--tell]
  *
  * --latency is how long every answer takes, milliseconds; --fail the share of judgements that say No. Prints its URL,
- * and ends when its standard input does.
+ * with --tell also when each call comes (milliseconds since 1970) and what it is for, and ends when its standard input
+ * does.
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -15,6 +16,7 @@ const { values } = parseArgs({
   options: {
     latency: { type: 'string', default: '0' },
     fail: { type: 'string', default: '0.4' },
+    tell: { type: 'boolean', default: false },
   },
 });
 const latencyMs = Number(values.latency);
@@ -47,6 +49,7 @@ const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) =>
     const end = Buffer.concat(chunks.slice(-2)).subarray(-400).toString('latin1');
     const [, n = '1', seed = '0'] = fields.exec(end) ?? [];
     const role = String(request.headers['x-spar-role'] ?? 'sample');
+    if (values.tell) process.stdout.write(`${Date.now()} ${role}\n`);
     const text = answers[role] ?? answers['sample'];
     const failed = (Math.imul(Number(seed), 0x9e3779b1) >>> 0) / 2 ** 32 < failShare;
     const choices = Array.from({ length: Number(n) }, (_, index) =>
