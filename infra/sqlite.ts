@@ -1,6 +1,7 @@
 import { closeSync, fdatasync, fdatasyncSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { asError } from './errors.ts';
 import type { Time } from './time.ts';
 
 /** This file is the one that knows node:sqlite: how our databases are opened, locked, written in groups and fail. */
@@ -204,7 +205,7 @@ export function createGroupCommit(
   let isDue = false;
   let closed = false;
   /** After a failed flush nobody knows what is on the disk. */
-  let broken: unknown = null;
+  let broken: Error | null = null;
   let wal: number | null = null;
 
   function commit(): void {
@@ -239,7 +240,7 @@ export function createGroupCommit(
         closeWal();
         return;
       }
-      if (error) broken = storageError(error, database.file);
+      if (error) broken = asError(storageError(error, database.file));
       settle(batch);
       if (isDue) commit();
       flush();
@@ -277,7 +278,7 @@ export function createGroupCommit(
   return {
     write<Result>(work: () => Result, bytes: number): Promise<Result> {
       if (closed) return Promise.reject(new Error(`${database.file} is closed`));
-      if (broken !== null) return Promise.reject(broken as Error);
+      if (broken !== null) return Promise.reject(broken);
       const { promise, resolve, reject } = Promise.withResolvers<Result>();
       let result: { readonly value: Result } | null = null;
       waiting.push({
@@ -304,7 +305,7 @@ export function createGroupCommit(
       try {
         if (last.length > 0) fdatasyncSync((wal ??= openWal(database)));
       } catch (error) {
-        broken = storageError(error, database.file);
+        broken = asError(storageError(error, database.file));
       }
       settle(last);
       // One that is being flushed is closed when that is over.

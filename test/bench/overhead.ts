@@ -3,7 +3,7 @@
  * on the disk) against a bare loop that sends the same bodies with the same `openai` client over the same `fetch` to
  * the same server, which answers at once; and against undici without that client.
  *
- *   node test/bench/overhead.ts [--instructions 1000] [--rounds 3] [--concurrency 64] [--memory]
+ *   node test/bench/overhead.ts [--instructions 2000] [--rounds 3] [--concurrency 64] [--memory]
  *
  * Prints JSON: calls per second and CPU microseconds per call of each side, in a process of its own, medians over
  * alternating rounds; the worker's records per second; and the ratios. The server takes part of the same cores, so
@@ -27,7 +27,7 @@ import { median, resultOf, rounded, startPart, startServer } from './parts.ts';
 
 const { values } = parseArgs({
   options: {
-    instructions: { type: 'string', default: '1000' },
+    instructions: { type: 'string', default: '2000' },
     rounds: { type: 'string', default: '3' },
     concurrency: { type: 'string', default: '64' },
     memory: { type: 'boolean', default: false },
@@ -64,10 +64,7 @@ interface Measured {
   readonly rssMb: number;
 }
 
-type Body = Pick<
-  OpenAI.ChatCompletionCreateParamsNonStreaming,
-  'messages' | 'model' | 'n' | 'seed'
->;
+type Body = Pick<OpenAI.ChatCompletionCreateParamsNonStreaming, 'messages' | 'model' | 'n'>;
 type Recorded = readonly { readonly purpose: string; readonly body: Body }[];
 
 function snapshot(calls: number, records: number, inFlight: number): Snapshot {
@@ -76,10 +73,10 @@ function snapshot(calls: number, records: number, inFlight: number): Snapshot {
   return { ms: performance.now(), cpuUs: user + system, calls, records, inFlight, rssMb };
 }
 
-/** What went on once the code was warm: from `share` of the calls on. */
-function measured(snapshots: readonly Snapshot[], share = 0.25): Measured {
+/** What went on once the code was warm, which takes some 10,000 calls: over the second half of them. */
+function measured(snapshots: readonly Snapshot[]): Measured {
   const last = snapshots.at(-1);
-  const first = snapshots.find(({ calls }) => calls >= share * (last?.calls ?? 0));
+  const first = snapshots.find(({ calls }) => calls >= (last?.calls ?? 0) / 2);
   if (!first || !last || first === last) throw new Error('too short to be measured');
   const calls = last.calls - first.calls;
   const seconds = (last.ms - first.ms) / 1000;
@@ -154,20 +151,19 @@ async function worker(): Promise<Measured> {
     rmSync(folder, { recursive: true, force: true });
   }
   if (values.record) writeFileSync(values.bodies, JSON.stringify(recorded));
-  return measured(snapshots, seconds > 0 ? 0.5 : 0.25);
+  return measured(snapshots);
 }
 
-const bodyOf = (call: Call): Body =>
-  ({
+function bodyOf({ messages, n, seed, sampling }: Call): Body {
+  const { temperature, top_p, max_tokens, stop } = sampling;
+  return {
     model: 'bench',
-    messages: call.messages.map(({ role, content }) => ({ role, content })),
-    n: call.n,
-    seed: call.seed,
-    temperature: call.sampling.temperature,
-    top_p: call.sampling.top_p,
-    max_tokens: call.sampling.max_tokens,
-    ...(call.sampling.stop.length > 0 && { stop: [...call.sampling.stop] }),
-  }) as Body;
+    messages: messages.map(({ role, content }) => ({ role, content })),
+    n,
+    ...{ seed, temperature, top_p, max_tokens },
+    ...(stop.length > 0 && { stop: [...stop] }),
+  };
+}
 
 /** Asks for the recorded bodies, one after the other, so many at a time. */
 async function loop(ask: (purpose: string, body: Body) => Promise<unknown>): Promise<Measured> {
@@ -190,7 +186,7 @@ async function loop(ask: (purpose: string, body: Body) => Promise<unknown>): Pro
   await Promise.all(Array.from({ length: concurrency }, one));
   clearInterval(timer);
   if (seconds === 0) snapshots.push(snapshot(answered, 0, inFlight));
-  return measured(snapshots, seconds > 0 ? 0.5 : 0.25);
+  return measured(snapshots);
 }
 
 /** The pool as `infra/model/openai.ts` makes it. */
@@ -253,11 +249,10 @@ async function all(): Promise<object> {
     );
   try {
     const own = ['--instructions', values.instructions, '--concurrency', values.concurrency];
-    const { calls } = await run('worker', quick.url, ['--instructions', '300', '--record']).then(
-      async ({ calls: recorded }) => ({ calls: recorded * (Number(values.instructions) / 300) }),
-    );
+    const recorded = await run('worker', quick.url, ['--instructions', '300', '--record']);
     if (values.memory) return await memory(run);
-    const asked = ['--calls', String(Math.round(calls)), '--concurrency', values.concurrency];
+    const calls = Math.round((recorded.calls / 300) * Number(values.instructions));
+    const asked = ['--calls', String(calls), '--concurrency', values.concurrency];
     const results: Record<Side, Measured[]> = { worker: [], loop: [], undici: [] };
     for (let round = 0; round < Number(values.rounds); round++) {
       for (const side of Object.keys(parts) as Side[]) {

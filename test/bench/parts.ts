@@ -33,9 +33,9 @@ export async function resultOf<Result>(part: Part): Promise<Result> {
 
 const binary = join(import.meta.dirname, '../../infra/bin/spar.js');
 
-/** The command as a user gives it; what it prints is not kept. */
+/** The command as a user gives it; what it says is not kept. */
 export function startSpar(args: readonly string[]): ChildProcess {
-  return spawn(process.execPath, [binary, ...args], { stdio: ['ignore', 'ignore', 'inherit'] });
+  return spawn(process.execPath, [binary, ...args], { stdio: 'ignore' });
 }
 
 export interface BenchServer {
