@@ -50,9 +50,9 @@ export function createWriter(options: WriterOptions): Writer {
   function go(): void {
     lingering?.abort();
     lingering = null;
+    if (waiting.length === 0) return;
     isDue = true;
-    if (writing || waiting.length === 0) return;
-    writing = writeAll().finally(() => (writing = null));
+    writing ??= writeAll();
   }
 
   async function writeAll(): Promise<void> {
@@ -76,20 +76,22 @@ export function createWriter(options: WriterOptions): Writer {
         for (const { reject } of batch) reject(error);
       }
     }
+    // In the same turn as the last look at what waits: whatever comes from now on goes for itself.
+    writing = null;
   }
 
   async function send(batch: Batch): Promise<Written> {
-    const at = (thread ??= start());
-    at.ref();
-    at.postMessage(batch);
     try {
+      const at = (thread ??= start());
+      at.ref();
+      at.postMessage(batch);
       // One at a time, so that the next message is the answer. A thread that fails says so in its event.
       const [written] = (await once(at, 'message')) as [Written];
       return written;
     } catch (error) {
       return { ok: false, code: 'other', message: `${file}: ${asError(error).message}` };
     } finally {
-      at.unref();
+      thread?.unref();
     }
   }
 
