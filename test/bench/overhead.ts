@@ -73,10 +73,11 @@ function snapshot(calls: number, records: number, inFlight: number): Snapshot {
   return { ms: performance.now(), cpuUs: user + system, calls, records, inFlight, rssMb };
 }
 
-/** What went on once the code was warm, which takes some 10,000 calls: over the second half of them. */
-function measured(snapshots: readonly Snapshot[]): Measured {
-  const last = snapshots.at(-1);
-  const first = snapshots.find(({ calls }) => calls >= (last?.calls ?? 0) / 2);
+/** What went on once the code was warm, which takes some 10,000 calls: over the second half of them, or of the time. */
+function measured(snapshots: readonly Snapshot[], of: 'calls' | 'ms' = 'calls'): Measured {
+  const [begin, last] = [snapshots[0], snapshots.at(-1)];
+  const half = ((begin?.[of] ?? 0) + (last?.[of] ?? 0)) / 2;
+  const first = snapshots.find((one) => one[of] >= half);
   if (!first || !last || first === last) throw new Error('too short to be measured');
   const calls = last.calls - first.calls;
   const seconds = (last.ms - first.ms) / 1000;
@@ -151,7 +152,7 @@ async function worker(): Promise<Measured> {
     rmSync(folder, { recursive: true, force: true });
   }
   if (values.record) writeFileSync(values.bodies, JSON.stringify(recorded));
-  return measured(snapshots);
+  return measured(snapshots, seconds > 0 ? 'ms' : 'calls');
 }
 
 function bodyOf({ messages, n, seed, sampling }: Call): Body {
@@ -186,7 +187,7 @@ async function loop(ask: (purpose: string, body: Body) => Promise<unknown>): Pro
   await Promise.all(Array.from({ length: concurrency }, one));
   clearInterval(timer);
   if (seconds === 0) snapshots.push(snapshot(answered, 0, inFlight));
-  return measured(snapshots);
+  return measured(snapshots, seconds > 0 ? 'ms' : 'calls');
 }
 
 /** The pool as `infra/model/openai.ts` makes it. */
