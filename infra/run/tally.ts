@@ -27,7 +27,7 @@ export interface TallyReader {
   close(): void;
 }
 
-const page = { records: 100, bytes: 8 * 1024 * 1024 };
+const page = { records: 250, bytes: 8 * 1024 * 1024 };
 
 /** Counts by following the topics: each record is read once, whatever the number of refreshes. */
 export function createTallyReader(

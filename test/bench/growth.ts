@@ -51,7 +51,7 @@ interface Sample {
 
 interface Mark {
   readonly instructions: number;
-  /** Over the tenth of the instructions before the mark. */
+  /** Over the last tenth of the instructions before the mark, or a little more. */
   readonly usPerInstruction: number;
   readonly cpuUsPerInstruction: number;
   readonly rssMb: number;
@@ -60,11 +60,12 @@ interface Mark {
   readonly peakRssMb: number;
 }
 
-const samples: Sample[] = [];
+const samples: Sample[] = [{ instructions: 0, seconds: 0, cpuSeconds: 0 }];
 const reached: Mark[] = [];
 
 function markAt(now: Sample, peakRssMb: number): Mark {
-  const from = samples.find(({ instructions }) => instructions >= 0.9 * now.instructions) ?? now;
+  const from =
+    samples.findLast(({ instructions }) => instructions <= 0.9 * now.instructions) ?? now;
   const each = (now.instructions - from.instructions) / 1e6;
   collect();
   const { rss, heapUsed, external } = process.memoryUsage();

@@ -51,7 +51,7 @@ test('much that is to be read lets others have their turn meanwhile', async () =
   setImmediate(count);
   expect(await reader.refresh()).toMatchObject({ admitted: 1000 });
   reading = false;
-  expect(turns).toBeGreaterThanOrEqual(10);
+  expect(turns).toBeGreaterThanOrEqual(4);
   reader.close();
 });
 
