@@ -312,7 +312,7 @@ function overhead(results: Readonly<Record<Side, readonly Measured[]>>): object 
 
 const memoryCalls = 4000;
 const memoryLatencyMs = 10_000;
-const memorySeconds = 60;
+const memorySeconds = 45;
 
 async function memory(
   run: (part: Side, url: string, args: readonly string[]) => Promise<Measured>,
@@ -323,7 +323,8 @@ async function memory(
     const seconds = ['--seconds', String(memorySeconds)];
     const flags = [...seconds, '--instructions', '100000', '--places', String(5 * memoryCalls)];
     const ours = await run('worker', slow.url, flags);
-    const concurrency = ['--concurrency', String(rounded(ours.inFlight))];
+    process.stderr.write(`worker: ${JSON.stringify(ours)}\n`);
+    const concurrency = ['--concurrency', String(memoryCalls)];
     const bare = await run('loop', slow.url, [...seconds, ...concurrency]);
     const side = ({ inFlight, rssMb }: Measured) => ({
       callsInFlight: inFlight,
