@@ -1,8 +1,9 @@
-import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import { createGroupCommit, openDatabase, type Database, type SqlRow } from '../sqlite.ts';
+import { zstdDecompressSync } from 'node:zlib';
+import { openDatabase, type Database, type SqlRow, type Statement } from '../sqlite.ts';
 import type { Time } from '../time.ts';
 import type { Journal, JournalEntry } from './journal.ts';
 import { createCounters } from './counters.ts';
+import { createWriter } from './writer.ts';
 
 export interface SqliteJournalOptions {
   readonly file: string;
@@ -30,24 +31,9 @@ const formatVersion = 1;
  */
 export function openSqliteJournal(options: SqliteJournalOptions): Journal {
   const { file, time, lingerMs = 5, queueBytes = 8 * 1024 * 1024, queueWrites = 1024 } = options;
-  const database = openDatabase({
-    file,
-    version: formatVersion,
-    create: createTables,
-    cacheKiB: options.cacheKiB ?? 16 * 1024,
-  });
-  const find = finderIn(database);
-  const addAnswer = database.prepare(
-    'INSERT INTO answers (iteration, body) VALUES (?, ?) RETURNING id',
-  );
-  const addDraw = database.prepare('INSERT OR IGNORE INTO draws VALUES (?, ?, ?)');
-  const addCounter = database.prepare(
-    `INSERT INTO counters VALUES (?, ?, ?)
-     ON CONFLICT DO UPDATE SET value = value + excluded.value`,
-  );
-  const setNote = database.prepare(
-    'INSERT INTO notes VALUES (?, ?) ON CONFLICT DO UPDATE SET json = excluded.json',
-  );
+  const cacheKiB = options.cacheKiB ?? 16 * 1024;
+  // From here it is only read; the thread writes it.
+  const database = openDatabase({ file, version: formatVersion, create: createTables, cacheKiB });
   const getNote = database.prepare('SELECT json FROM notes WHERE key = ?');
 
   const totals = createCounters();
@@ -56,66 +42,43 @@ export function openSqliteJournal(options: SqliteJournalOptions): Journal {
   }
   /** Counted but not yet in the file. */
   let unsaved = createCounters();
-  let saving = createCounters();
-  const commits = createGroupCommit(
-    database,
-    { time, lingerMs, bytesMax: queueBytes, writesMax: queueWrites },
-    {
-      done: () => (saving = createCounters()),
-      // What was counted stays counted; the next transaction takes it along.
-      undone: () => {
-        for (const [iteration, counters] of saving.all()) unsaved.add(iteration, counters);
-        saving = createCounters();
-      },
+  const writer = createWriter({
+    ...{ file, version: formatVersion, cacheKiB, time },
+    ...{ lingerMs, bytesMax: queueBytes, writesMax: queueWrites },
+    takeCounters: () => {
+      const batch = [...unsaved.all()];
+      unsaved = createCounters();
+      return batch.flatMap(([iteration, counters]) =>
+        Object.entries(counters).map(([name, value]) => [iteration, name, value] as const),
+      );
     },
-  );
+    // What was counted stays counted; the next transaction takes it along.
+    keepCounters: (counters) => {
+      for (const [iteration, name, value] of counters) unsaved.add(iteration, { [name]: value });
+    },
+  });
 
   function count(iteration: string, counters: Readonly<Record<string, number>>): void {
     totals.add(iteration, counters);
     unsaved.add(iteration, counters);
   }
 
-  function saveCounters(): void {
-    const batch = unsaved;
-    unsaved = createCounters();
-    for (const [iteration, counters] of batch.all()) {
-      saving.add(iteration, counters);
-      for (const [name, value] of Object.entries(counters)) addCounter.run(iteration, name, value);
-    }
-  }
-
   return {
-    find,
-
+    find: finderIn(database),
     put(iteration, entries, counters) {
-      const body = pack(entries);
       count(iteration, counters);
-      return commits.write(() => {
-        saveCounters();
-        const answer = addAnswer.get(iteration, body)?.[0] ?? null;
-        for (const [position, { id }] of entries.entries()) {
-          addDraw.run(Buffer.from(id, 'hex'), answer, position);
-        }
-      }, body.length);
+      return writer.answer({ iteration, ids: entries.map(({ id }) => id), body: pack(entries) });
     },
-
     count,
     counters: (iteration) => totals.of(iteration),
     note: (key) => {
       const json = getNote.get(key)?.[0];
       return typeof json === 'string' ? json : null;
     },
-    setNote: (key, json) =>
-      commits.write(() => {
-        saveCounters();
-        setNote.run(key, json);
-      }, json.length),
-
+    setNote: (key, json) => writer.note(key, json),
     async close() {
-      const saved = commits.write(saveCounters, 0);
-      commits.close();
       try {
-        await saved;
+        await writer.close();
       } finally {
         database.close();
       }
@@ -180,25 +143,33 @@ export function readNote(file: string, key: string): string | null {
     view.close();
   }
 }
+/** Draws that one statement looks up: those of a request are asked for together, and hardly any is there. */
+const lookUpMax = 16;
 
 function finderIn(database: Database): Journal['find'] {
-  const findDraw = database.prepare(
-    `SELECT answers.id, draws.position, answers.body
-     FROM draws JOIN answers ON answers.id = draws.answer WHERE draws.id = ?`,
-  );
+  const statements = new Map<number, Statement>();
+  const findDraws = (size: number): Statement => {
+    const known = statements.get(size);
+    if (known) return known;
+    const places = Array.from({ length: size }, () => '?').join(', ');
+    const made = database.prepare(`SELECT id, answer, position FROM draws WHERE id IN (${places})`);
+    statements.set(size, made);
+    return made;
+  };
+  const findAnswer = database.prepare('SELECT body FROM answers WHERE id = ?');
   return (ids) => {
-    // The draws of one answer are asked for together, so it is unpacked once.
-    const bodies = new Map<number, readonly JournalEntry[]>();
-    return ids.map((id) => {
-      const row = findDraw.get(Buffer.from(id, 'hex'));
-      if (!row) return null;
-      const [answer, position, body] = row.map((value, index) =>
-        index < 2 ? Number(value) : value,
-      );
-      const entries = bodies.get(answer as number) ?? unpack(body);
-      bodies.set(answer as number, entries);
-      return entries[position as number] ?? null;
-    });
+    const found = new Map<string, JournalEntry | null>();
+    for (let start = 0; start < ids.length; start += lookUpMax) {
+      const some = ids.slice(start, start + lookUpMax).map((id) => Buffer.from(id, 'hex'));
+      // The draws of one answer are asked for together, so it is unpacked once.
+      const bodies = new Map<number, readonly JournalEntry[]>();
+      for (const [id, answer, position] of findDraws(some.length).all(...some)) {
+        const entries = bodies.get(Number(answer)) ?? unpack(findAnswer.get(Number(answer))?.[0]);
+        bodies.set(Number(answer), entries);
+        found.set(Buffer.from(id as Uint8Array).toString('hex'), entries[Number(position)] ?? null);
+      }
+    }
+    return ids.map((id) => found.get(id) ?? null);
   };
 }
 
@@ -216,11 +187,11 @@ function createTables(database: Database): void {
   `);
 }
 
-const pack = (entries: readonly JournalEntry[]): Buffer =>
-  zstdCompressSync(JSON.stringify(entries.map(({ choice, spend }) => ({ choice, spend }))));
+const pack = (entries: readonly JournalEntry[]): string =>
+  JSON.stringify(entries.map(({ choice, spend }) => ({ choice, spend })));
 
 const unpack = (body: SqlRow[number] | undefined): readonly JournalEntry[] =>
-  // Only `pack` writes this column.
+  // Only `pack` makes what this column holds.
   body instanceof Uint8Array
     ? (JSON.parse(zstdDecompressSync(body).toString()) as readonly JournalEntry[])
     : [];

@@ -4,6 +4,7 @@ import { nameOnLog } from '../../topology/topology.ts';
 import { asError } from '../errors.ts';
 import {
   createGroupCommit,
+  flushForReader,
   dataVersion,
   lockFolder,
   openDatabase,
@@ -186,6 +187,7 @@ function build(
         bytes += record.value.length;
         if (bytes >= limit.bytes) break;
       }
+      if (readOnly && records.length > 0) flushForReader(database);
       const full = records.length >= limit.records || bytes >= limit.bytes;
       const last = records.at(-1);
       return { records, next: full && last ? last.offset + 1 : Math.max(from, latest) };

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { ModelRequest } from '../../processors/processor.ts';
 
 /** Whose draws these are: what the runtime knows and the processor does not say. */
@@ -42,5 +42,4 @@ export const seedOf = (id: string): number => Number.parseInt(id.slice(0, 8), 16
 /** One of `count` shares, always the same for the same text. */
 export const shareOf = (text: string, count: number): number => seedOf(digest(text)) % count;
 
-const digest = (value: unknown): string =>
-  createHash('sha256').update(JSON.stringify(value)).digest('hex');
+const digest = (value: unknown): string => hash('sha256', JSON.stringify(value));

@@ -5,7 +5,7 @@ import { addSpend, noSpend } from '../../processors/rules/spend.ts';
 import type { Spend } from '../../schemas/records.ts';
 import { GivenUp } from '../errors.ts';
 import type { Journal, JournalEntry } from '../journal/journal.ts';
-import { unlessAborted } from '../signals.ts';
+import { onAborted, unlessAborted } from '../signals.ts';
 import type { Time } from '../time.ts';
 import { drawIds, seedOf, shareOf, type Origin } from './draw.ts';
 import { CallError, type Call, type CallAnswer, type Endpoint, type Purpose } from './endpoint.ts';
@@ -250,10 +250,9 @@ export function createGateway(
     }
     const left = ledger.sent(call.purpose, call.n);
     const breakOff = new AbortController();
-    const onAbort = () => {
+    const stopWaiting = onAborted(signal, () => {
       if (!(signal.reason instanceof GivenUp)) breakOff.abort(signal.reason);
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
+    });
     sent.add(breakOff);
     const sentMs = time.monotonic();
     const { n: places } = call;
@@ -269,7 +268,7 @@ export function createGateway(
       }
       throw error;
     } finally {
-      signal.removeEventListener('abort', onAbort);
+      stopWaiting();
       sent.delete(breakOff);
       left();
       release();

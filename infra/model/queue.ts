@@ -1,4 +1,5 @@
 import type { Answered, Limiter, Load, Refused } from './limiter.ts';
+import { onAborted } from '../signals.ts';
 
 /**
  * Who calls next. Calls, not records, queue: later stages first, and within a stage in order of admission, so
@@ -63,13 +64,13 @@ export class CallQueue {
       reject(signal.reason as Error);
       this.#start();
     };
-    signal.addEventListener('abort', abandon, { once: true });
+    const stopWaiting = onAborted(signal, abandon);
     push(this.#waiting, entry);
     this.#start();
     try {
       await promise;
     } finally {
-      signal.removeEventListener('abort', abandon);
+      stopWaiting();
     }
     let given = false;
     return () => {

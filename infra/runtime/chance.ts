@@ -1,12 +1,9 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Chance } from '../../processors/processor.ts';
 
 /** 48 bits of SHA-256 as a fraction: a pure function of what it is asked about. */
 export const chanceOf =
   (seed: number, iteration: string, id: string): Chance =>
   (purpose) =>
-    createHash('sha256')
-      .update(JSON.stringify([seed, iteration, id, purpose]))
-      .digest()
-      .readUIntBE(0, 6) /
+    hash('sha256', JSON.stringify([seed, iteration, id, purpose]), 'buffer').readUIntBE(0, 6) /
     2 ** 48;

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { rulesVersion } from '../../processors/rules/version.ts';
 import type { LogRecord } from '../log/log.ts';
 
@@ -58,7 +58,4 @@ const traceIn = ({ trace = '' }: LogRecord['headers']): string | null =>
   /^[\w-]{1,64}$/.test(trace) ? trace : null;
 
 const traceOf = (iteration: string, instruction: string): string =>
-  createHash('sha256')
-    .update(JSON.stringify([iteration, instruction]))
-    .digest('hex')
-    .slice(0, 32);
+  hash('sha256', JSON.stringify([iteration, instruction])).slice(0, 32);

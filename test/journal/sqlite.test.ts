@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openSqliteJournal, readCounters } from '../../infra/journal/sqlite.ts';
+import { openDatabase } from '../../infra/sqlite.ts';
 import { systemTime } from '../../infra/time.ts';
 import { drawId, entry, journalContract } from '../contract/journal.ts';
 
@@ -40,6 +41,33 @@ test('everything is there after it was closed and opened again, counters to the 
   expect(readCounters(file, 'i')).toEqual({ calls: 3, retries: 1 });
   await second.close();
   expect(await readdir(folder)).toEqual(['journal.db']);
+});
+
+test('a batch that cannot be written is rejected as one, and its counters go with the next', async () => {
+  const journal = open();
+  await journal.put('i', [{ id: drawId(1), ...entry('a') }], { calls: 1 });
+  const database = openDatabase({ file, version: 1, create: () => undefined });
+  database.exec(
+    `CREATE TRIGGER refuse BEFORE INSERT ON draws WHEN NEW.position = 1
+     BEGIN SELECT RAISE(ABORT, 'refused'); END`,
+  );
+  const both = [
+    journal.put('i', [{ id: drawId(2), ...entry('b') }], { calls: 1 }),
+    journal.put(
+      'i',
+      [3, 4].map((number) => ({ id: drawId(number), ...entry('c') })),
+      { calls: 1 },
+    ),
+  ];
+  for (const { status } of await Promise.allSettled(both)) expect(status).toBe('rejected');
+  expect(journal.find([2, 3, 4].map(drawId))).toEqual([null, null, null]);
+  expect(readCounters(file, 'i')).toEqual({ calls: 1 });
+  database.exec('DROP TRIGGER refuse');
+  database.close();
+  await journal.put('i', [{ id: drawId(5), ...entry('d') }], { calls: 1 });
+  expect(readCounters(file, 'i')).toEqual({ calls: 4 });
+  expect(journal.find([drawId(5)])).toEqual([entry('d')]);
+  await journal.close();
 });
 
 test('what close finds waiting is written', async () => {

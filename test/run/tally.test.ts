@@ -38,6 +38,41 @@ const treeOf = (id: string, tree: number, trees: number, change: Partial<Outcome
 const failed = (id: string, change: Partial<Outcome> = {}) =>
   outcome(id, { outcome: 'failed', cause: 'attempts', ...change });
 
+test('much that is to be read lets others have their turn meanwhile', async () => {
+  const home = await memoryHome();
+  const reader = readerOf(home);
+  await append(home, numbered(1000), { iteration: '1' });
+  let reading = true;
+  let turns = 0;
+  const count = () => {
+    turns++;
+    if (reading) setImmediate(count);
+  };
+  setImmediate(count);
+  expect(await reader.refresh()).toMatchObject({ admitted: 1000 });
+  reading = false;
+  expect(turns).toBeGreaterThanOrEqual(4);
+  reader.close();
+});
+
+test('a look at how things stand ends, however fast others append', async () => {
+  const home = await memoryHome();
+  const reader = readerOf(home);
+  await append(home, numbered(200), { iteration: '1' });
+  const looking = reader.refresh();
+  for (let round = 0; round < 10; round++) {
+    await append(
+      home,
+      numbered(200).map((id) => `${round}-${id}`),
+      { iteration: '1' },
+    );
+  }
+  // What came while it looked is for the next one.
+  expect((await looking).admitted).toBeLessThan(1000);
+  expect(await reader.refresh()).toMatchObject({ admitted: 2200 });
+  reader.close();
+});
+
 describe('instructions that name no iteration', () => {
   const foreign = (id: string, key: string | null = null) => ({
     topic: 'spar.instructions',

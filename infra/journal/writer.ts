@@ -1,0 +1,163 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { asError } from '../errors.ts';
+import { StorageError } from '../sqlite.ts';
+import type { Time } from '../time.ts';
+import type { ThreadData, Written } from './thread.ts';
+import type { Answer, Batch } from './writes.ts';
+
+export interface WriterOptions extends ThreadData {
+  readonly time: Time;
+  readonly lingerMs: number;
+  readonly bytesMax: number;
+  readonly writesMax: number;
+  /** Takes what has been counted since it was asked last; it is written with whatever goes next. */
+  readonly takeCounters: () => Batch['counters'];
+  /** Gives them back: they were not written. */
+  readonly keepCounters: (counters: Batch['counters']) => void;
+}
+
+/** Writes from here, in a thread of its own. */
+export interface Writer {
+  /** Resolves when durable. */
+  answer(answer: Answer): Promise<void>;
+  note(key: string, json: string): Promise<void>;
+  /** Writes what is left, counters too, and ends the thread. */
+  close(): Promise<void>;
+}
+
+/**
+ * One transaction for many writes, one at a time. It is always in one of these modes:
+ *
+ * - **idle** until a write comes;
+ * - **lingering** for `lingerMs`, so that others come along; enough of them end that at once;
+ * - **writing**: a batch is with the thread, and what comes meanwhile waits for its end, so that a slow disk gets fewer
+ *   and larger ones.
+ *
+ * The thread begins with the first batch. Between batches it keeps no process from ending.
+ */
+export function createWriter(options: WriterOptions): Writer {
+  const { file, version, cacheKiB, time, lingerMs, bytesMax, writesMax } = options;
+  let waiting: Waiting[] = [];
+  let bytesWaiting = 0;
+  let lingering: AbortController | null = null;
+  let writing: Promise<void> | null = null;
+  /** What lingered for long enough goes as soon as the thread is free. */
+  let isDue = false;
+  let closed = false;
+  let thread: Worker | null = null;
+
+  function go(): void {
+    lingering?.abort();
+    lingering = null;
+    if (waiting.length === 0) return;
+    isDue = true;
+    writing ??= writeAll();
+  }
+
+  async function writeAll(): Promise<void> {
+    while (isDue && waiting.length > 0) {
+      isDue = false;
+      const batch = waiting;
+      waiting = [];
+      bytesWaiting = 0;
+      const counters = options.takeCounters();
+      const result = await send({
+        answers: batch.flatMap(({ answer }) => answer ?? []),
+        notes: batch.flatMap(({ note }) => (note ? [note] : [])),
+        counters,
+      });
+      if (result.ok) {
+        for (const { resolve } of batch) resolve();
+      } else {
+        options.keepCounters(counters);
+        const { code, message } = result;
+        const error = code === null ? new Error(message) : new StorageError(code, message);
+        for (const { reject } of batch) reject(error);
+      }
+    }
+    // In the same turn as the last look at what waits: whatever comes from now on goes for itself.
+    writing = null;
+  }
+
+  async function send(batch: Batch): Promise<Written> {
+    try {
+      const at = (thread ??= start());
+      at.ref();
+      at.postMessage(batch);
+      // One at a time, so that the next message is the answer. A thread that fails says so in its event.
+      const [written] = (await once(at, 'message')) as [Written];
+      return written;
+    } catch (error) {
+      return { ok: false, code: 'other', message: `${file}: ${asError(error).message}` };
+    } finally {
+      thread?.unref();
+    }
+  }
+
+  function start(): Worker {
+    const started = startThread({ file, version, cacheKiB });
+    // Whoever waits for a batch hears why; the next batch begins another one.
+    const end = () => {
+      if (thread === started) thread = null;
+    };
+    started.on('error', end);
+    started.on('exit', end);
+    return started;
+  }
+
+  function linger(): void {
+    const controller = new AbortController();
+    lingering = controller;
+    time.sleep(lingerMs, controller.signal).then(
+      () => {
+        if (lingering === controller) go();
+      },
+      // Aborted: enough was waiting.
+      () => undefined,
+    );
+  }
+
+  function add(write: Pick<Waiting, 'answer' | 'note'>, bytes: number): Promise<void> {
+    if (closed) return Promise.reject(new Error(`${file} is closed`));
+    const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+    waiting.push({ ...write, resolve: () => resolve(undefined), reject });
+    bytesWaiting += bytes;
+    if (bytesWaiting >= bytesMax || waiting.length >= writesMax) go();
+    else if (!lingering && !isDue) linger();
+    return promise;
+  }
+
+  return {
+    answer: (answer) => add({ answer, note: null }, answer.body.length),
+    note: (key, json) => add({ answer: null, note: [key, json] }, json.length),
+    async close() {
+      closed = true;
+      go();
+      while (writing) await writing;
+      const counters = options.takeCounters();
+      const last =
+        counters.length > 0 ? await send({ answers: [], notes: [], counters }) : { ok: true };
+      if (thread) {
+        const ended = once(thread, 'exit');
+        thread.ref();
+        thread.postMessage('close');
+        await ended;
+      }
+      if (!last.ok) throw new StorageError('other', `${file}: the last counters were not written`);
+    },
+  };
+}
+
+interface Waiting {
+  readonly answer: Answer | null;
+  readonly note: readonly [key: string, json: string] | null;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+function startThread(workerData: ThreadData): Worker {
+  // The built package has it as JavaScript, beside this file.
+  const name = import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js';
+  return new Worker(new URL(name, import.meta.url), { workerData });
+}
