@@ -5,6 +5,7 @@ import { messageOf } from '../text.ts';
 import { copyCommand } from './copy.ts';
 import { deadLettersCommand } from './dead-letters.ts';
 import { doctorCommand } from './doctor.ts';
+import { evaluateCommand } from './evaluate.ts';
 import { exportCommand } from './export.ts';
 import { ingestCommand } from './ingest.ts';
 import { pairCommand } from './pair.ts';
@@ -62,6 +63,7 @@ Start here:
     pairCommand(),
     tapCommand(),
     exportCommand(),
+    evaluateCommand(),
     rejectCommand(),
     purgeCommand(),
     deadLettersCommand(),

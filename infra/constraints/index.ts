@@ -17,4 +17,7 @@ export {
 } from '../../processors/rules/constraints/constraint.ts';
 export { ifeval };
 
-export const { ids, describe, check, checkLoose } = checkerOf(ifeval, languageOf);
+/** All that are known here, with eld to tell languages. */
+export const checker = checkerOf(ifeval, languageOf);
+
+export const { ids, describe, check, checkLoose } = checker;

@@ -179,7 +179,7 @@ export function createEngine(options: EngineOptions): Engine {
 const placesOf = ({ actor }: Endpoints): number =>
   actor ? actor.maxInFlight * actor.urls.length : 1;
 
-const retriesOf = ({ retries }: Config) => ({
+export const retriesOf = ({ retries }: Config) => ({
   attempts: retries.attempts,
   firstDelayMs: retries.first_delay_ms,
   maxDelayMs: retries.max_delay_ms,

@@ -410,3 +410,16 @@ export function* casesOfRows(rows: Iterable<Row>, answers: number, seed: number)
     }
   }
 }
+
+/** A file of responses, as a model might have written it: one to each row, some of them good. */
+export function* responsesTo(
+  rows: Iterable<Row>,
+  seed: number,
+): Generator<Row & { response: string }> {
+  const chance = new Chance(seed);
+  for (const row of rows) {
+    const { instruction_id_list: ids, kwargs } = row;
+    const constraints = ids.map((id, index) => ({ id, kwargs: kwargs[index] ?? {} }));
+    yield { ...row, response: answer(chance, constraints) };
+  }
+}

@@ -4,10 +4,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { check, checkLoose, ids } from '../../infra/constraints/index.ts';
+import { check, checker, checkLoose, ids } from '../../infra/constraints/index.ts';
+import { readBenchmark } from '../../infra/evaluate/benchmark.ts';
+import { readResponses } from '../../infra/evaluate/responses.ts';
+import { openSource } from '../../infra/input/source.ts';
 import * as punkt from '../../processors/rules/constraints/punkt.ts';
+import { accuraciesOf, scoreOf, type Scored } from '../../processors/rules/constraints/score.ts';
 import { pythonIn, type Python } from '../support/python.ts';
-import { casesOfFamilies, casesOfRows, makers, rowsMade, type Case, type Row } from './cases.ts';
+import {
+  casesOfFamilies,
+  casesOfRows,
+  makers,
+  responsesTo,
+  rowsMade,
+  type Case,
+  type Row,
+} from './cases.ts';
 
 /** What the benchmark said: two verdicts and perhaps why they say nothing; or what it raised instead. */
 type Said =
@@ -15,6 +27,23 @@ type Said =
   | { readonly raised: string };
 
 const variants = ['strict', 'loose'] as const;
+
+/** The same of all constraints of a row; nothing but what it raised, if it did. */
+interface SaidOfRow {
+  readonly strict?: readonly boolean[];
+  readonly loose?: readonly boolean[];
+  readonly note?: readonly (string | null)[];
+  readonly raised?: string;
+}
+
+const scoredBy =
+  (rows: readonly Row[]) =>
+  (said: SaidOfRow, row: number): readonly Scored[] =>
+    (rows[row]?.instruction_id_list ?? []).map((id, index) => ({
+      id,
+      strict: { satisfied: said.strict?.[index] ?? false, detail: '' },
+      loose: { satisfied: said.loose?.[index] ?? false, detail: '' },
+    }));
 
 interface Difference {
   readonly id: string;
@@ -62,6 +91,9 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const linesOf = (text: string): readonly string[] => text.split('\n').filter((line) => line !== '');
+
+const rowsOf = async (file: string): Promise<readonly Row[]> =>
+  linesOf(await readFile(file, 'utf8')).map((line) => JSON.parse(line) as Row);
 
 async function compare(name: string, cases: readonly Case[]): Promise<Compared> {
   const given = join(folder, `${name}.jsonl`);
@@ -139,13 +171,86 @@ test('the benchmark gives the same verdicts on responses to each family', async 
 });
 
 test('the benchmark gives the same verdicts on answers to its prompts', async () => {
-  const given =
-    realRows === undefined
-      ? [...rowsMade(rows, seed)]
-      : linesOf(await readFile(realRows, 'utf8')).map((line) => JSON.parse(line) as Row);
+  const given = realRows === undefined ? [...rowsMade(rows, seed)] : await rowsOf(realRows);
   expect(given).toHaveLength(rows);
   expectTheSame(await compare('prompts', [...casesOfRows(given, answers, seed)]));
 });
+
+test("the accuracies of a file of responses are the benchmark's, within 0.2 points", async () => {
+  const given = [
+    ...responsesTo(
+      realRows === undefined ? rowsMade(rows, seed) : await rowsOf(realRows),
+      seed + 1,
+    ),
+  ];
+  const cases = join(folder, 'rows.jsonl');
+  const benchmark = join(folder, 'input_data.jsonl');
+  const responses = join(folder, 'responses.jsonl');
+  const taken = join(folder, 'rows-verdicts.jsonl');
+  const texts = realRows === undefined;
+  const asLines = (values: readonly object[]) =>
+    values.map((value) => `${JSON.stringify(value)}\n`).join('');
+  await writeFile(cases, asLines(given.map((row) => ({ ...row, texts }))));
+  await writeFile(
+    benchmark,
+    asLines(given.map((row, key) => ({ ...row, key, response: undefined }))),
+  );
+  await writeFile(responses, asLines(given.map(({ prompt, response }) => ({ prompt, response }))));
+  await python(script('ifeval.py'), [cache, cases, taken]);
+  const said = linesOf(await readFile(taken, 'utf8')).map((line) => JSON.parse(line) as SaidOfRow);
+  expect(said).toHaveLength(rows);
+
+  // The same way as `spar evaluate FILE --responses FILE`.
+  const options = { maxLineBytes: 2 ** 24, limit: null };
+  const { tasks, problems } = await readBenchmark(await openSource(benchmark), options, checker);
+  const read = await readResponses(await openSource(responses), tasks, benchmark, 2 ** 24);
+  expect([problems, read.gaps, read.problems]).toEqual([[], [], []]);
+  const ours = tasks.map(({ constraints }, index) =>
+    scoreOf(checker, constraints, read.responses[index] ?? ''),
+  );
+  const theirs = said.map(scoredBy(given));
+  const reasonOf = (row: number, place: number): string | null =>
+    said[row]?.raised ?? said[row]?.note?.[place] ?? null;
+  const differing = ours.flatMap((scored, row) =>
+    scored.flatMap(({ id, ...mine }, place) =>
+      variants.flatMap((variant) => {
+        const benchmark = theirs[row]?.[place]?.[variant].satisfied ?? false;
+        const { satisfied, detail } = mine[variant];
+        const reason = reasonOf(row, place);
+        return benchmark === satisfied
+          ? []
+          : [{ row: row + 1, id, variant, benchmark, reason, detail }];
+      }),
+    ),
+  );
+  const telling = (scored: readonly Scored[], row: number) =>
+    scored.filter((_one, place) => reasonOf(row, place) === null);
+  const all = figuresOf(ours, theirs);
+  // A verdict that is drawn at random, or a guess, is noise in either.
+  const figures = figuresOf(
+    ours.map(telling).filter(({ length }) => length > 0),
+    theirs.map(telling).filter(({ length }) => length > 0),
+  );
+  process.stdout.write(`${JSON.stringify({ accuracies: { all, figures, differing } }, null, 1)}\n`);
+  for (const { here, benchmark } of figures) {
+    expect(Math.abs(here - benchmark)).toBeLessThanOrEqual(0.002);
+    expect(here).toBeGreaterThan(0.1);
+  }
+  for (const { here, benchmark } of all) expect(Math.abs(here - benchmark)).toBeLessThan(0.01);
+});
+
+/** The four accuracies, ours beside the benchmark's. */
+function figuresOf(ours: readonly (readonly Scored[])[], theirs: readonly (readonly Scored[])[]) {
+  const settings = { resamples: 100, seed };
+  const [mine, others] = [accuraciesOf(ours, settings), accuraciesOf(theirs, settings)];
+  return (['prompt', 'instruction'] as const).flatMap((level) =>
+    variants.map((variant) => ({
+      ...{ level, variant },
+      here: mine[level][variant].value,
+      benchmark: others[level][variant].value,
+    })),
+  );
+}
 
 test("the model of sentences is NLTK's", async () => {
   const model = join(cache, 'nltk_data/tokenizers/punkt_tab/english');
