@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { UsageError } from '../errors.ts';
 import { StorageError } from '../sqlite.ts';
 import { messageOf } from '../text.ts';
+import { checkCommand } from './check.ts';
 import { copyCommand } from './copy.ts';
 import { deadLettersCommand } from './dead-letters.ts';
 import { doctorCommand } from './doctor.ts';
@@ -63,6 +64,7 @@ Start here:
     pairCommand(),
     tapCommand(),
     exportCommand(),
+    checkCommand(),
     evaluateCommand(),
     rejectCommand(),
     purgeCommand(),

@@ -20,4 +20,4 @@ export { ifeval };
 /** All that are known here, with eld to tell languages. */
 export const checker = checkerOf(ifeval, languageOf);
 
-export const { ids, describe, check, checkLoose } = checker;
+export const { ids, describe, argumentsOf, check, checkLoose } = checker;

@@ -18,59 +18,73 @@ export interface Task {
   readonly constraints: readonly Constraint[];
 }
 
-/** What a file holds, and what is wrong with it, a sentence each that begins with the file and the line. */
-export interface Benchmark {
-  readonly tasks: readonly Task[];
-  readonly problems: readonly string[];
+/** A line that is no task, and why, in one sentence. */
+export interface BadLine {
+  readonly line: number;
+  readonly problem: string;
 }
 
 /** The text that answers are matched by: the last turn, which is the whole prompt of a benchmark's row. */
 export const promptOf = ({ messages }: Pick<Task, 'messages'>): string =>
   messages.at(-1)?.content ?? '';
 
-/** Reads the rows of a benchmark: `key`, `prompt`, `instruction_id_list` and `kwargs`, one object a line. */
-export async function readBenchmark(
+/** Reads rows as they come: `key`, `prompt`, `instruction_id_list` and `kwargs`, one object a line. */
+export async function* tasksIn(
   source: Source,
-  options: { readonly maxLineBytes: number; readonly limit: number | null },
-  { describe }: Checker,
-): Promise<Benchmark> {
+  maxLineBytes: number,
+): AsyncGenerator<Task | BadLine> {
   const seen = openSeen();
-  const tasks: Task[] = [];
-  const problems: string[] = [];
-  const problem = (line: number, text: string) =>
-    problems.push(`${oneLine(source.name, 300)}:${line}: ${text}`);
   try {
-    const { maxLineBytes, limit } = options;
     for await (const item of readInstructions(source, { format: 'auto', maxLineBytes, seen })) {
+      const { line } = item;
       if (item.kind === 'rejected') {
-        problems.push(item.message);
-        continue;
-      }
-      if (item.kind === 'duplicate') {
-        problem(item.line, `the same row as line ${item.first}; it would count twice.`);
-        continue;
-      }
-      const { id, messages, constraints } = item.instruction;
-      const task = {
-        ...{ line: item.line, id, messages },
-        // The record's arguments are the text of an object: the input was checked.
-        constraints: constraints.map(({ id, arguments: text }) => ({
+        yield { line, problem: item.message.slice(place(source, line).length) };
+      } else if (item.kind === 'duplicate') {
+        yield { line, problem: `the same row as line ${item.first}.` };
+      } else {
+        const { id, messages, constraints } = item.instruction;
+        const read = constraints.map(({ id, arguments: text }) => ({
           id,
+          // The record's arguments are the text of an object: the input was checked.
           kwargs: JSON.parse(text) as Kwargs,
-        })),
-      };
-      if (constraints.length === 0) {
-        problem(item.line, 'has no instruction_id_list, so there is nothing to check.');
+        }));
+        yield { line, id, messages, constraints: read };
       }
-      for (const constraint of task.constraints) {
-        const wrong = problemOf(constraint, describe);
-        if (wrong !== null) problem(item.line, oneLine(`${wrong}.`, 500));
-      }
-      tasks.push(task);
-      if (tasks.length === limit) break;
     }
   } finally {
     seen.close();
+  }
+}
+
+/** As messages about a line begin. */
+export const place = ({ name }: Pick<Source, 'name'>, line: number): string =>
+  `${oneLine(name, 300)}:${line}: `;
+
+/** A whole benchmark, and what is wrong with it. */
+export async function readBenchmark(
+  source: Source,
+  { maxLineBytes, limit }: { readonly maxLineBytes: number; readonly limit: number | null },
+  { describe }: Pick<Checker, 'describe'>,
+): Promise<{ readonly tasks: readonly Task[]; readonly problems: readonly string[] }> {
+  const tasks: Task[] = [];
+  const problems: string[] = [];
+  const problem = (line: number, text: string) =>
+    problems.push(place(source, line) + oneLine(text, 500));
+  for await (const item of tasksIn(source, maxLineBytes)) {
+    if ('problem' in item) {
+      problem(item.line, item.problem);
+      continue;
+    }
+    const { line, constraints } = item;
+    if (constraints.length === 0) {
+      problem(line, 'has no instruction_id_list, so there is nothing to check.');
+    }
+    for (const constraint of constraints) {
+      const wrong = problemOf(constraint, describe);
+      if (wrong !== null) problem(line, `${wrong}.`);
+    }
+    tasks.push(item);
+    if (tasks.length === limit) break;
   }
   return { tasks, problems };
 }
