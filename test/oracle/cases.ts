@@ -367,6 +367,10 @@ function answer(chance: Chance, constraints: readonly Constraint[]): string {
   return chance.happens(0.25) ? dressed(chance, text) : text;
 }
 
+/** Chance of its own for each name: what is added to one does not change another. */
+export const keyed = (seed: number, name: string): Chance =>
+  new Chance(Array.from(name).reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) | 0, seed));
+
 /** Responses to one constraint each, as many for each family. */
 export function* casesOfFamilies(each: number, seed: number): Generator<Case> {
   for (const [id, { kwargs: draw }] of Object.entries(makers)) {

@@ -4,15 +4,31 @@ import { blanks, isBlank, isUpper } from './text.ts';
 /** Words as the benchmark counts them: letters, marks, digits and underscores in a row, so `don't` is two. */
 export function countWords(text: string): number {
   let words = 0;
-  let within = false;
+  eachWord(text, () => words++);
+  return words;
+}
+
+/** The same words themselves. */
+export function wordRuns(text: string): readonly string[] {
+  const words: string[] = [];
+  eachWord(text, (start, end) => words.push(text.slice(start, end)));
+  return words;
+}
+
+function eachWord(text: string, found: (start: number, end: number) => void): void {
+  let start = -1;
   for (let index = 0; index < text.length; index++) {
+    const from = index;
     const code = text.codePointAt(index) as number;
     if (code > 0xffff) index++;
-    const part = isWordCharacter(code);
-    if (part && !within) words++;
-    within = part;
+    if (isWordCharacter(code)) {
+      if (start < 0) start = from;
+    } else if (start >= 0) {
+      found(start, from);
+      start = -1;
+    }
   }
-  return words;
+  if (start >= 0) found(start, text.length);
 }
 
 /**
@@ -47,6 +63,30 @@ export function countCapitalWords(text: string): number {
     }
   }
   return count + wordsOf(rest).filter(isUpper).length;
+}
+
+/** All of NLTK's words, sentence by sentence, each as it stands in the text but for the spaces around it. */
+export function* wordsBySentence(text: string): Generator<readonly string[]> {
+  for (const sentence of sentencesIn(text)) yield wordsOfSentence(sentence);
+}
+
+/** The second word and the last but one of them; undefined where there are fewer than two. */
+export function secondFromBothEnds(text: string): readonly (string | undefined)[] {
+  const sentences = sentencesIn(text);
+  const [front, back]: [string[], string[]] = [[], []];
+  for (let index = 0; index < sentences.length && front.length < 2; index++) {
+    front.push(...wordsOfSentence(sentences[index] ?? '').slice(0, 2));
+  }
+  for (let index = sentences.length - 1; index >= 0 && back.length < 2; index--) {
+    back.unshift(...wordsOfSentence(sentences[index] ?? '').slice(-2));
+  }
+  return [front[1], back.at(-2)];
+}
+
+function wordsOfSentence(sentence: string): readonly string[] {
+  const stop = finalStopOf(sentence);
+  const cut = `${sentence.slice(0, stop)} . ${sentence.slice(stop + 1)}`;
+  return wordsOf(`${stop < 0 ? sentence : cut}\n`);
 }
 
 /** Where the next white space is; pieces are what stands between. */
@@ -125,7 +165,8 @@ const contractions: readonly Rule[] = [
   [new RegExp(` ('t)(is|was)(?!${letter})`, 'giu'), ' $1 $2 '],
 ];
 
-function atBlanks(text: string): readonly string[] {
+/** What stands between white space, as Python's `split` cuts it. */
+export function atBlanks(text: string): readonly string[] {
   const words: string[] = [];
   let start = 0;
   for (let index = 0; index <= text.length; index++) {
