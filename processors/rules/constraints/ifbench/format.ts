@@ -1,6 +1,6 @@
 import { family } from '../constraint.ts';
 import { blanks, counted, countOf, isBlankText, isLower, isUpper, quoted, strip } from '../text.ts';
-import { atBlanks, wordsBySentence } from '../words.ts';
+import { atBlanks, wordsIn } from '../words.ts';
 import { bare, exactText, firstOf, sentencesOf, trim } from './text.ts';
 
 /** `format:parentheses`: five brackets within each other, one of which is closed; a wrong one begins anew. */
@@ -306,7 +306,7 @@ export const titleCase = family(
 );
 
 function firstSmall(text: string): string | undefined {
-  for (const words of wordsBySentence(text)) {
+  for (const words of wordsIn(text)) {
     const wrong = words.find((one) => {
       const first = firstOf(one);
       const rest = one.slice(first.length);

@@ -1,6 +1,6 @@
 import { family, type Verdict } from '../constraint.ts';
 import { counted, quoted, strip } from '../text.ts';
-import { atBlanks, secondFromBothEnds, wordsBySentence } from '../words.ts';
+import { atBlanks, secondFromBothEnds, wordsIn } from '../words.ts';
 import {
   bare,
   firstOf,
@@ -205,7 +205,7 @@ export const keywordsSpecificPosition = family<{ keyword: string; n: number; m: 
       `Let ${quoted(keyword)} be word ${place} of sentence ${sentence}.`,
     check: (response, { keyword, n: sentence, m: place }) => {
       const sentences = sentencesOf(response);
-      const words = [...wordsBySentence(sentences[sentence - 1] ?? '')].flat();
+      const words = [...wordsIn(sentences[sentence - 1] ?? '')].flat();
       const found = words[place - 1];
       return {
         satisfied: found === keyword,
