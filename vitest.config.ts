@@ -61,6 +61,8 @@ export default defineConfig({
         test: {
           name: 'oracle',
           include: ['test/oracle/**/*.test.ts'],
+          // They share one Python environment, which each makes ready, and all cores.
+          fileParallelism: false,
           testTimeout: 600_000,
           hookTimeout: 600_000,
         },

@@ -2,9 +2,11 @@ import { Command, CommanderError } from 'commander';
 import { UsageError } from '../errors.ts';
 import { StorageError } from '../sqlite.ts';
 import { messageOf } from '../text.ts';
+import { checkCommand } from './check.ts';
 import { copyCommand } from './copy.ts';
 import { deadLettersCommand } from './dead-letters.ts';
 import { doctorCommand } from './doctor.ts';
+import { evaluateCommand } from './evaluate.ts';
 import { exportCommand } from './export.ts';
 import { ingestCommand } from './ingest.ts';
 import { pairCommand } from './pair.ts';
@@ -62,6 +64,8 @@ Start here:
     pairCommand(),
     tapCommand(),
     exportCommand(),
+    checkCommand(),
+    evaluateCommand(),
     rejectCommand(),
     purgeCommand(),
     deadLettersCommand(),

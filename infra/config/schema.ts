@@ -514,6 +514,18 @@ export const configSchema = z.strictObject({
         .describe("LLaMA-Factory's name of that model's chat template."),
     })
     .prefault({}),
+  evaluate: z
+    .strictObject({
+      ...sampling({ temperature: 0, top_p: 1, max_tokens: 4096, stop: [] }),
+      resamples: z
+        .int()
+        .min(100)
+        .max(1_000_000)
+        .default(10_000)
+        .describe('Draws of the prompts for the interval of the instruction-level accuracy.'),
+    })
+    .prefault({})
+    .describe('How `spar evaluate` asks and estimates.'),
   log_level: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
     .default('info')

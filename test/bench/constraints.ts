@@ -2,7 +2,7 @@
  * How fast are the checkers, and do they stay linear? Checks per second of each family on a response of 1 kB, and
  * the milliseconds of processor time for 250 kB, 500 kB and 1 MB: of prose, and of each text that is made to be slow.
  *
- *   node test/bench/constraints.ts
+ *   node test/bench/constraints.ts [BEGINNING OF A NAME…]
  *
  * Prints JSON: for each family the checks per second, and the slowest text with its milliseconds at each size.
  */
@@ -22,6 +22,31 @@ const kwargs: Readonly<Record<string, Constraint['kwargs']>> = {
   'combination:repeat_prompt': { prompt_to_repeat: 'Write about the river.' },
   'startend:end_checker': { end_phrase: 'The end.' },
   'change_case:capital_word_frequency': { capital_frequency: 3 },
+  'count:word_count_range': { min_words: 10, max_words: 100 },
+  'count:unique_word_count': { N: 100 },
+  'count:conjunctions': { small_n: 3 },
+  'count:person_names': { N: 3 },
+  'count:numbers': { N: 3 },
+  'count:words_japanese': { N: 1_000_000 },
+  'count:pronouns': { N: 3 },
+  'count:keywords_multiple': {
+    keyword1: 'a',
+    keyword2: 'aa',
+    keyword3: 'river',
+    keyword4: '. ',
+    keyword5: 'aaaaaaab',
+  },
+  'ratio:stop_words': { percentage: 50 },
+  'ratio:overlap': { reference_text: 'Write about the river.', percentage: 50 },
+  'words:repeats': { small_n: 1_000_000 },
+  'words:keywords_specific_position': { keyword: 'river', n: 1, m: 3 },
+  'words:words_position': { keyword: 'old' },
+  'sentence:keyword': { word: 'aaaaaaab', N: 1 },
+  'sentence:increment': { small_n: 0 },
+  'repeat:repeat_change': { prompt_to_repeat: 'Write about the river.' },
+  'repeat:repeat_span': { prompt_to_repeat: 'Write about the river.', n_start: 1, n_end: 3 },
+  'format:options': { options: 'yes/no/maybe' },
+  'format:list': { sep: 'aaaaaaab' },
 };
 
 const prose =
@@ -60,6 +85,18 @@ const hostile = {
   'sections without number': 'Section ',
   digits: '1',
   postscripts: 'p.p',
+  'quotation marks by turns': `"'`,
+  'brackets of three kinds': '([{',
+  'brackets closed': '()',
+  'fields in quotation marks': '"a","b"\n',
+  'carriage returns': 'a\r\n',
+  questions: 'Question 1. ',
+  'questions of lines': 'Question\n',
+  'sentences of one letter': 'a. ',
+  'initials of names': ' A.B.',
+  'domains and numbers': '.com1.1',
+  'bullet points': '* -\n',
+  'different words': 'q1w2e3 r4t5 ',
   'marks that combine': 'e\u0301',
   emoji: '😀',
 };
@@ -108,6 +145,11 @@ function measured(id: string): object {
   };
 }
 
+const beginnings = process.argv.slice(2);
+const wanted = ids.filter(
+  (id) => beginnings.length === 0 || beginnings.some((beginning) => id.startsWith(beginning)),
+);
+
 // The model of languages is loaded once; that is no check.
 const loadMs = millisecondsOf(() =>
   check({ id: 'language:response_language', kwargs: { language: 'en' } }, prose),
@@ -118,7 +160,7 @@ process.stdout.write(
       bench: 'constraints',
       sizes,
       languageModelMs: rounded(loadMs),
-      families: Object.fromEntries(ids.map((id) => [id, measured(id)])),
+      families: Object.fromEntries(wanted.map((id) => [id, measured(id)])),
     },
     null,
     2,

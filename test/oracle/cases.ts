@@ -367,6 +367,10 @@ function answer(chance: Chance, constraints: readonly Constraint[]): string {
   return chance.happens(0.25) ? dressed(chance, text) : text;
 }
 
+/** Chance of its own for each name: what is added to one does not change another. */
+export const keyed = (seed: number, name: string): Chance =>
+  new Chance(Array.from(name).reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) | 0, seed));
+
 /** Responses to one constraint each, as many for each family. */
 export function* casesOfFamilies(each: number, seed: number): Generator<Case> {
   for (const [id, { kwargs: draw }] of Object.entries(makers)) {
@@ -408,5 +412,18 @@ export function* casesOfRows(rows: Iterable<Row>, answers: number, seed: number)
       const text = answer(chance, constraints);
       for (const constraint of constraints) yield { ...constraint, prompt, response: text };
     }
+  }
+}
+
+/** A file of responses, as a model might have written it: one to each row, some of them good. */
+export function* responsesTo(
+  rows: Iterable<Row>,
+  seed: number,
+): Generator<Row & { response: string }> {
+  const chance = new Chance(seed);
+  for (const row of rows) {
+    const { instruction_id_list: ids, kwargs } = row;
+    const constraints = ids.map((id, index) => ({ id, kwargs: kwargs[index] ?? {} }));
+    yield { ...row, response: answer(chance, constraints) };
   }
 }

@@ -3,6 +3,8 @@
     python ifeval.py FOLDER CASES VERDICTS
 
 A line of CASES is {id, kwargs, prompt, response}; the same line of VERDICTS is {strict, loose, note}, or {raised}.
+Or it is a row of the benchmark's data with a response: then each of the three is a list, and arguments are taken as
+they are unless the row says that they are texts.
 """
 
 import functools
@@ -10,6 +12,7 @@ import json
 import logging
 import multiprocessing
 import os
+import random
 import re
 import sys
 
@@ -81,8 +84,33 @@ def note_on(case, response):
     return None
 
 
+def judge_row(row):
+    """As the benchmark itself does it: all constraints of a prompt, with chance where it draws."""
+    random.seed(0)
+    ids, kwargs = row["instruction_id_list"], row["kwargs"]
+    example = utils.InputExample(
+        key=0,
+        instruction_id_list=ids,
+        prompt=row["prompt"],
+        kwargs=[literal(one) for one in kwargs] if row["texts"] else kwargs,
+    )
+    try:
+        strict = utils.test_instruction_following_strict(example, row["response"])
+        loose = utils.test_instruction_following_loose(example, row["response"])
+    except Exception as error:
+        return {"raised": type(error).__name__}
+    cases = [{"id": id, "kwargs": one} for id, one in zip(ids, kwargs)]
+    return {
+        "strict": strict.follow_instruction_list,
+        "loose": loose.follow_instruction_list,
+        "note": [note_on(case, row["response"]) for case in cases],
+    }
+
+
 def judge(line):
     case = json.loads(line)
+    if "instruction_id_list" in case:
+        return judge_row(case)
     example = utils.InputExample(
         key=0,
         instruction_id_list=[case["id"]],

@@ -1,44 +1,41 @@
-import { createReadStream } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { check, checkLoose, ids } from '../../infra/constraints/index.ts';
+import { checker, ifeval } from '../../infra/constraints/index.ts';
+import { readBenchmark } from '../../infra/evaluate/benchmark.ts';
+import { readResponses } from '../../infra/evaluate/responses.ts';
+import { openSource } from '../../infra/input/source.ts';
 import * as punkt from '../../processors/rules/constraints/punkt.ts';
+import { accuraciesOf, scoreOf, type Scored } from '../../processors/rules/constraints/score.ts';
+import { compare, variants, type Compared } from './compare.ts';
 import { pythonIn, type Python } from '../support/python.ts';
-import { casesOfFamilies, casesOfRows, makers, rowsMade, type Case, type Row } from './cases.ts';
+import {
+  casesOfFamilies,
+  casesOfRows,
+  makers,
+  responsesTo,
+  rowsMade,
+  type Case,
+  type Row,
+} from './cases.ts';
 
-/** What the benchmark said: two verdicts and perhaps why they say nothing; or what it raised instead. */
-type Said =
-  | { readonly strict: boolean; readonly loose: boolean; readonly note: string | null }
-  | { readonly raised: string };
-
-const variants = ['strict', 'loose'] as const;
-
-interface Difference {
-  readonly id: string;
-  readonly kwargs: Case['kwargs'];
-  readonly response: string;
-  readonly variant: (typeof variants)[number];
-  readonly benchmark: boolean;
-  readonly detail: string;
+/** The same of all constraints of a row; nothing but what it raised, if it did. */
+interface SaidOfRow {
+  readonly strict?: readonly boolean[];
+  readonly loose?: readonly boolean[];
+  readonly note?: readonly (string | null)[];
+  readonly raised?: string;
 }
 
-interface LeftOut {
-  readonly cases: number;
-  readonly differing: number;
-}
-
-interface Compared {
-  readonly responses: number;
-  readonly verdicts: number;
-  /** Verdicts that were true, so that nobody compares only failures. */
-  readonly satisfied: number;
-  readonly differences: readonly Difference[];
-  /** Cases in which the benchmark's verdict says nothing, by the reason, and how many of them we see differently. */
-  readonly leftOut: Readonly<Record<string, LeftOut>>;
-}
+const scoredBy =
+  (rows: readonly Row[]) =>
+  (said: SaidOfRow, row: number): readonly Scored[] =>
+    (rows[row]?.instruction_id_list ?? []).map((id, index) => ({
+      id,
+      strict: { satisfied: said.strict?.[index] ?? false, detail: '' },
+      loose: { satisfied: said.loose?.[index] ?? false, detail: '' },
+    }));
 
 const cache = join(import.meta.dirname, '../../.cache/oracle');
 const script = (name: string): string => join(import.meta.dirname, name);
@@ -63,54 +60,13 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const linesOf = (text: string): readonly string[] => text.split('\n').filter((line) => line !== '');
 
-async function compare(name: string, cases: readonly Case[]): Promise<Compared> {
-  const given = join(folder, `${name}.jsonl`);
-  const taken = join(folder, `${name}-verdicts.jsonl`);
-  await writeFile(given, cases.map((one) => `${JSON.stringify(one)}\n`).join(''));
-  await python(script('ifeval.py'), [cache, given, taken]);
-  const said: Said[] = [];
-  // By lines: the file may be longer than a string.
-  for await (const line of createInterface(createReadStream(taken)))
-    said.push(JSON.parse(line) as Said);
-  expect(said).toHaveLength(cases.length);
+const asked = (name: string, cases: readonly Case[]) =>
+  compare(name, cases, checker, folder, (given, taken) =>
+    python(script('ifeval.py'), [cache, given, taken]),
+  );
 
-  const differences: Difference[] = [];
-  const leftOut: Record<string, LeftOut> = {};
-  let [verdicts, satisfied] = [0, 0];
-  for (const [index, { id, kwargs, response }] of cases.entries()) {
-    const benchmark = said[index] as Said;
-    const ours = {
-      strict: check({ id, kwargs }, response),
-      loose: checkLoose({ id, kwargs }, response),
-    };
-    const differing =
-      'raised' in benchmark
-        ? []
-        : variants.filter((variant) => benchmark[variant] !== ours[variant].satisfied);
-    const reason = 'raised' in benchmark ? `raised ${benchmark.raised}` : benchmark.note;
-    if ('raised' in benchmark || reason !== null) {
-      const name = `${id}: ${reason}`;
-      const before = leftOut[name] ?? { cases: 0, differing: 0 };
-      leftOut[name] = {
-        cases: before.cases + 1,
-        differing: before.differing + (differing.length > 0 ? 1 : 0),
-      };
-      continue;
-    }
-    verdicts += variants.length;
-    satisfied += variants.filter((variant) => benchmark[variant]).length;
-    for (const variant of differing) {
-      differences.push({
-        ...{ id, kwargs, variant, benchmark: benchmark[variant] },
-        detail: ours[variant].detail,
-        response: response.slice(0, 400),
-      });
-    }
-  }
-  const compared = { responses: cases.length, verdicts, satisfied, differences, leftOut };
-  process.stdout.write(`${JSON.stringify({ [name]: compared }, null, 1)}\n`);
-  return compared;
-}
+const rowsOf = async (file: string): Promise<readonly Row[]> =>
+  linesOf(await readFile(file, 'utf8')).map((line) => JSON.parse(line) as Row);
 
 /** Languages are told by other means than the benchmark's; nothing else may differ. */
 const mayDiffer = [
@@ -125,27 +81,100 @@ function expectTheSame({ verdicts, differences }: Compared): void {
 }
 
 test('every family has its cases', () => {
-  expect(Object.keys(makers).toSorted()).toEqual(ids.toSorted());
+  expect(Object.keys(makers).toSorted()).toEqual(Object.keys(ifeval).toSorted());
 });
 
 test('the benchmark gives the same verdicts on responses to each family', async () => {
   const cases = [...casesOfFamilies(eachFamily, seed)];
   expect(cases.length).toBeGreaterThanOrEqual(10_000);
   expect(cases.filter(({ response }) => response.length >= 100_000).length).toBeGreaterThan(20);
-  const compared = await compare('families', cases);
+  const compared = await asked('families', cases);
   expectTheSame(compared);
   expect(compared.satisfied / compared.verdicts).toBeGreaterThan(0.3);
   expect(compared.satisfied / compared.verdicts).toBeLessThan(0.7);
 });
 
 test('the benchmark gives the same verdicts on answers to its prompts', async () => {
-  const given =
-    realRows === undefined
-      ? [...rowsMade(rows, seed)]
-      : linesOf(await readFile(realRows, 'utf8')).map((line) => JSON.parse(line) as Row);
+  const given = realRows === undefined ? [...rowsMade(rows, seed)] : await rowsOf(realRows);
   expect(given).toHaveLength(rows);
-  expectTheSame(await compare('prompts', [...casesOfRows(given, answers, seed)]));
+  expectTheSame(await asked('prompts', [...casesOfRows(given, answers, seed)]));
 });
+
+test("the accuracies of a file of responses are the benchmark's, within 0.2 points", async () => {
+  const given = [
+    ...responsesTo(
+      realRows === undefined ? rowsMade(rows, seed) : await rowsOf(realRows),
+      seed + 1,
+    ),
+  ];
+  const cases = join(folder, 'rows.jsonl');
+  const benchmark = join(folder, 'input_data.jsonl');
+  const responses = join(folder, 'responses.jsonl');
+  const taken = join(folder, 'rows-verdicts.jsonl');
+  const texts = realRows === undefined;
+  const asLines = (values: readonly object[]) =>
+    values.map((value) => `${JSON.stringify(value)}\n`).join('');
+  await writeFile(cases, asLines(given.map((row) => ({ ...row, texts }))));
+  await writeFile(
+    benchmark,
+    asLines(given.map((row, key) => ({ ...row, key, response: undefined }))),
+  );
+  await writeFile(responses, asLines(given.map(({ prompt, response }) => ({ prompt, response }))));
+  await python(script('ifeval.py'), [cache, cases, taken]);
+  const said = linesOf(await readFile(taken, 'utf8')).map((line) => JSON.parse(line) as SaidOfRow);
+  expect(said).toHaveLength(rows);
+
+  // The same way as `spar evaluate FILE --responses FILE`.
+  const options = { maxLineBytes: 2 ** 24, limit: null };
+  const { tasks, problems } = await readBenchmark(await openSource(benchmark), options, checker);
+  const read = await readResponses(await openSource(responses), tasks, benchmark, 2 ** 24);
+  expect([problems, read.gaps, read.problems]).toEqual([[], [], []]);
+  const ours = tasks.map(({ constraints }, index) =>
+    scoreOf(checker, constraints, read.responses[index] ?? ''),
+  );
+  const theirs = said.map(scoredBy(given));
+  const reasonOf = (row: number, place: number): string | null =>
+    said[row]?.raised ?? said[row]?.note?.[place] ?? null;
+  const differing = ours.flatMap((scored, row) =>
+    scored.flatMap(({ id, ...mine }, place) =>
+      variants.flatMap((variant) => {
+        const benchmark = theirs[row]?.[place]?.[variant].satisfied ?? false;
+        const { satisfied, detail } = mine[variant];
+        const reason = reasonOf(row, place);
+        return benchmark === satisfied
+          ? []
+          : [{ row: row + 1, id, variant, benchmark, reason, detail }];
+      }),
+    ),
+  );
+  const telling = (scored: readonly Scored[], row: number) =>
+    scored.filter((_one, place) => reasonOf(row, place) === null);
+  const all = figuresOf(ours, theirs);
+  // A verdict that is drawn at random, or a guess, is noise in either.
+  const figures = figuresOf(
+    ours.map(telling).filter(({ length }) => length > 0),
+    theirs.map(telling).filter(({ length }) => length > 0),
+  );
+  process.stdout.write(`${JSON.stringify({ accuracies: { all, figures, differing } }, null, 1)}\n`);
+  for (const { here, benchmark } of figures) {
+    expect(Math.abs(here - benchmark)).toBeLessThanOrEqual(0.002);
+    expect(here).toBeGreaterThan(0.1);
+  }
+  for (const { here, benchmark } of all) expect(Math.abs(here - benchmark)).toBeLessThan(0.01);
+});
+
+/** The four accuracies, ours beside the benchmark's. */
+function figuresOf(ours: readonly (readonly Scored[])[], theirs: readonly (readonly Scored[])[]) {
+  const settings = { resamples: 100, seed };
+  const [mine, others] = [accuraciesOf(ours, settings), accuraciesOf(theirs, settings)];
+  return (['prompt', 'instruction'] as const).flatMap((level) =>
+    variants.map((variant) => ({
+      ...{ level, variant },
+      here: mine[level][variant].value,
+      benchmark: others[level][variant].value,
+    })),
+  );
+}
 
 test("the model of sentences is NLTK's", async () => {
   const model = join(cache, 'nltk_data/tokenizers/punkt_tab/english');

@@ -1,4 +1,4 @@
-"""Unpacks what the oracle needs of two wheels, and nothing else of them: lm-eval's task and NLTK's data.
+"""Unpacks what the oracle needs of three wheels, and nothing else of them: the tasks of lm-eval and if-verifiable, and NLTK's data.
 
     python wheels.py FOLDER
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 
 WHEELS = {
     "lm_eval==0.4.13": ("lm_eval/tasks/ifeval/", ""),
+    "if-verifiable==0.1.2": ("if_verifiable/", ""),
     "llama-index-core==0.14.25": ("llama_index/core/_static/nltk_cache/", "nltk_data"),
 }
 

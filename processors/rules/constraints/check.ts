@@ -3,6 +3,7 @@ import {
   type Asked,
   type Constraint,
   type Family,
+  type Kwargs,
   type LanguageOf,
   type Verdict,
 } from './constraint.ts';
@@ -15,13 +16,15 @@ export interface Checker {
   readonly ids: readonly string[];
   /** What a constraint asks for, in plain words. */
   readonly describe: (constraint: Constraint) => string;
+  /** Its arguments, each as it is understood. */
+  readonly argumentsOf: (constraint: Constraint) => Kwargs;
   /** Whether a response keeps to a constraint: the benchmark's strict verdict. An empty response never does. */
   readonly check: (constraint: Constraint, response: string) => Verdict;
   /** Whether a response does after a well-meant look past its markdown and its first and last line. */
   readonly checkLoose: (constraint: Constraint, response: string) => Verdict;
 }
 
-/** All three throw `InvalidConstraint` for an unknown name or a wrong argument. */
+/** All of them throw `InvalidConstraint` for an unknown name or a wrong argument. */
 export function checkerOf(
   families: Readonly<Record<string, Family>>,
   languageOf: LanguageOf,
@@ -38,6 +41,7 @@ export function checkerOf(
   return {
     ids: Object.keys(families),
     describe: (constraint) => ask(constraint).description,
+    argumentsOf: (constraint) => ask(constraint).args,
     check: (constraint, response) => verdictOn(ask(constraint), response),
     checkLoose: (constraint, response) => {
       const asked = ask(constraint);

@@ -17,6 +17,8 @@ export type LanguageOf = (text: string) => string | null;
 
 /** A constraint with its arguments read: what it asks for, in plain words, and the check. */
 export interface Asked {
+  /** What is missing has its usual value here. */
+  readonly args: Kwargs;
   readonly description: string;
   readonly check: (response: string, languageOf: LanguageOf) => Verdict;
 }
@@ -48,10 +50,13 @@ export const family =
     { describe, check }: Rules<Args>,
   ): Family =>
   (id, kwargs) => {
-    const args = readArguments(id, expected, kwargs) as Args;
+    const args = readArguments(id, expected, kwargs);
+    // Each was read by the argument of its name.
+    const own = args as Args;
     return {
-      description: describe(args),
-      check: (response, languageOf) => check(response, args, languageOf),
+      args,
+      description: describe(own),
+      check: (response, languageOf) => check(response, own, languageOf),
     };
   };
 

@@ -4,15 +4,31 @@ import { blanks, isBlank, isUpper } from './text.ts';
 /** Words as the benchmark counts them: letters, marks, digits and underscores in a row, so `don't` is two. */
 export function countWords(text: string): number {
   let words = 0;
-  let within = false;
+  eachWord(text, () => words++);
+  return words;
+}
+
+/** The same words themselves. */
+export function wordRuns(text: string): readonly string[] {
+  const words: string[] = [];
+  eachWord(text, (start, end) => words.push(text.slice(start, end)));
+  return words;
+}
+
+function eachWord(text: string, found: (start: number, end: number) => void): void {
+  let start = -1;
   for (let index = 0; index < text.length; index++) {
+    const from = index;
     const code = text.codePointAt(index) as number;
     if (code > 0xffff) index++;
-    const part = isWordCharacter(code);
-    if (part && !within) words++;
-    within = part;
+    if (isWordCharacter(code)) {
+      if (start < 0) start = from;
+    } else if (start >= 0) {
+      found(start, from);
+      start = -1;
+    }
   }
-  return words;
+  if (start >= 0) found(start, text.length);
 }
 
 /**
@@ -47,6 +63,41 @@ export function countCapitalWords(text: string): number {
     }
   }
   return count + wordsOf(rest).filter(isUpper).length;
+}
+
+/**
+ * All of NLTK's words, each as it stands in the text but for the spaces around it: some sentences at a time, since the
+ * rules cost more to begin than to go on, and who looks for a word may find it early.
+ */
+export function* wordsIn(text: string): Generator<readonly string[]> {
+  let sentences = '';
+  for (const sentence of sentencesIn(text)) {
+    sentences += withFinalStopApart(sentence);
+    if (sentences.length < charactersAtOnce) continue;
+    yield wordsOf(sentences);
+    sentences = '';
+  }
+  yield wordsOf(sentences);
+}
+
+const charactersAtOnce = 10_000;
+
+/** The second word and the last but one of them; undefined where there are fewer than two. */
+export function secondFromBothEnds(text: string): readonly (string | undefined)[] {
+  const sentences = sentencesIn(text);
+  const [front, back]: [string[], string[]] = [[], []];
+  for (let index = 0; index < sentences.length && front.length < 2; index++) {
+    front.push(...wordsOf(withFinalStopApart(sentences[index] ?? '')).slice(0, 2));
+  }
+  for (let index = sentences.length - 1; index >= 0 && back.length < 2; index--) {
+    back.unshift(...wordsOf(withFinalStopApart(sentences[index] ?? '')).slice(-2));
+  }
+  return [front[1], back.at(-2)];
+}
+
+function withFinalStopApart(sentence: string): string {
+  const stop = finalStopOf(sentence);
+  return stop < 0 ? `${sentence}\n` : `${sentence.slice(0, stop)} . ${sentence.slice(stop + 1)}\n`;
 }
 
 /** Where the next white space is; pieces are what stands between. */
@@ -125,7 +176,8 @@ const contractions: readonly Rule[] = [
   [new RegExp(` ('t)(is|was)(?!${letter})`, 'giu'), ' $1 $2 '],
 ];
 
-function atBlanks(text: string): readonly string[] {
+/** What stands between white space, as Python's `split` cuts it. */
+export function atBlanks(text: string): readonly string[] {
   const words: string[] = [];
   let start = 0;
   for (let index = 0; index <= text.length; index++) {

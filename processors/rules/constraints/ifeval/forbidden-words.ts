@@ -21,7 +21,8 @@ export const forbiddenWords = family<{ forbidden_words: readonly string[] }>(
   },
 );
 
-function holdsWord(text: string, word: string): boolean {
+/** Whether a text has a word as a word of its own, in any case. */
+export function holdsWord(text: string, word: string): boolean {
   const pattern = inAnyCase(word);
   for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
     if (isBorder(text, match.index) && isBorder(text, pattern.lastIndex)) return true;
