@@ -204,6 +204,8 @@ export function createGroupCommit(
   /** What lingered for long enough goes as soon as the disk has answered. */
   let isDue = false;
   let closed = false;
+  /** What was not known to be on the disk when it was closed. */
+  let last: readonly Waiting[] = [];
   /** After a failed flush nobody knows what is on the disk. */
   let broken: Error | null = null;
   let wal: number | null = null;
@@ -233,18 +235,30 @@ export function createGroupCommit(
     if (flushing || committed.length === 0 || closed) return;
     const batch = committed;
     committed = [];
+    try {
+      wal ??= openWal(database);
+    } catch (error) {
+      failed(error);
+      settle(batch);
+      return;
+    }
     flushing = batch;
-    fdatasync((wal ??= openWal(database)), (error) => {
+    fdatasync(wal, (error) => {
       flushing = null;
+      if (error) failed(error);
       if (closed) {
+        settle(last);
         closeWal();
         return;
       }
-      if (error) broken = asError(storageError(error, database.file));
       settle(batch);
       if (isDue) commit();
       flush();
     });
+  }
+
+  function failed(error: unknown): void {
+    broken ??= asError(storageError(error, database.file));
   }
 
   function settle(batch: readonly Waiting[]): void {
@@ -300,16 +314,17 @@ export function createGroupCommit(
     close() {
       commit();
       closed = true;
-      const last = [...(flushing ?? []), ...committed];
+      last = [...(flushing ?? []), ...committed];
       committed = [];
       try {
         if (last.length > 0) fdatasyncSync((wal ??= openWal(database)));
       } catch (error) {
-        broken = asError(storageError(error, database.file));
+        failed(error);
       }
+      // An error of the disk is told once: to the flush that is under way, if there is one.
+      if (flushing) return;
       settle(last);
-      // One that is being flushed is closed when that is over.
-      if (!flushing) closeWal();
+      closeWal();
     },
   };
 }
@@ -419,12 +434,14 @@ const meanings: Readonly<Record<number, readonly [StorageError['code'], string]>
   26: ['corrupt', 'is not a database; choose another home'],
 };
 
+/** What the system says where SQLite is not asked, in SQLite's codes. */
+const resultOf: Readonly<Record<string, number>> = { EIO: 10, EROFS: 8, ENOSPC: 13, EDQUOT: 13 };
+
 function storageError(error: unknown, file: string): unknown {
   if (!(error instanceof Error)) return error;
   const { errcode, code } = error as { readonly errcode?: unknown; readonly code?: unknown };
-  if (code === 'ENOSPC')
-    return new StorageError('full', `${file}: the disk is full`, { cause: error });
-  if (typeof errcode !== 'number') return error;
-  const [kind, meaning] = meanings[errcode & 0xff] ?? ['other', error.message];
+  const result = typeof errcode === 'number' ? errcode & 0xff : resultOf[String(code)];
+  if (result === undefined) return error;
+  const [kind, meaning] = meanings[result] ?? ['other', error.message];
   return new StorageError(kind, `${file} ${meaning}`, { cause: error });
 }

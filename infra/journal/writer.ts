@@ -81,16 +81,22 @@ export function createWriter(options: WriterOptions): Writer {
   }
 
   async function send(batch: Batch): Promise<Written> {
+    const over = new AbortController();
+    const { signal } = over;
     try {
       const at = (thread ??= start());
       at.ref();
       at.postMessage(batch);
-      // One at a time, so that the next message is the answer. A thread that fails says so in its event.
-      const [written] = (await once(at, 'message')) as [Written];
+      // One at a time, so that the next message is the answer. A thread that fails says so in its event, or just ends.
+      const ended = once(at, 'exit', { signal }).then(() => {
+        throw new Error('the thread that writes it has ended');
+      });
+      const [written] = (await Promise.race([once(at, 'message', { signal }), ended])) as [Written];
       return written;
     } catch (error) {
       return { ok: false, code: 'other', message: `${file}: ${asError(error).message}` };
     } finally {
+      over.abort();
       thread?.unref();
     }
   }

@@ -286,7 +286,18 @@ export function createBudget(options: BudgetOptions): Budget {
       if (!next) return;
       beginning.set(next.id, next.signal);
       next.begin();
+      // One that was moved to the tail of its topic while it waited asks twice, and needs one place.
+      for (const twin of waiting.filter(({ id }) => id === next.id)) {
+        waiting.splice(waiting.indexOf(twin), 1);
+        twin.begin();
+      }
     }
+  }
+
+  /** Tried again, moved, or begun before a restart or a rejoin: whoever works on it now holds its place. */
+  function hasBegun(id: string, signal: AbortSignal): boolean {
+    if (beginning.has(id)) beginning.set(id, signal);
+    return beginning.has(id) || open.has(id);
   }
 
   function check(): void {
@@ -377,15 +388,11 @@ export function createBudget(options: BudgetOptions): Budget {
     },
     async admit(instruction, signal) {
       const id = fullId(iteration, instruction);
-      // Tried again, or begun before a restart.
-      if (beginning.has(id) || open.has(id)) return;
-      if (waiting.length === 0 && mayBegin()) {
-        beginning.set(id, signal);
-        return;
-      }
-      // A repeat of what has long ended asks nothing, and waits for nobody.
+      if (hasBegun(id, signal)) return;
+      // A repeat of what was sampled before asks nothing, waits for nobody, and has no place: nothing would end it.
       if (await log.latest(nameOnLog(pipeline, topics.responses), id)) return;
       signal.throwIfAborted();
+      if (hasBegun(id, signal)) return;
       const { promise, resolve, reject } = Promise.withResolvers<undefined>();
       const entry: Waiting = { id, signal, begin: () => resolve(undefined) };
       const leave = () => {

@@ -6,7 +6,7 @@ const disguises: readonly (readonly [RegExp, string])[] = [
   // The verdict that ends a critique: in one word it is none.
   [/(final)\s+(judge?ment)/giu, '$1_$2'],
   // The marks around a refinement.
-  [/\[(?=\[\s*\/?\s*(?:start|end)\s*\]\])/giu, '[ '],
+  [/\[(?=\[\s*(?:\/\s*)?(?:start|end)\s*\]\])/giu, '[ '],
   // What chat templates end turns and name roles with; the second bar is the wide one.
   [/<(?=[|｜])/gu, '< '],
   [/([|｜])(?=>)/gu, '$1 '],

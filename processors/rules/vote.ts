@@ -34,7 +34,9 @@ export function parseVoteStrictly(critique: string, finishReason: string): Vote[
 }
 
 const verdictLine = /^[\s>#*_`"'“-]*final\s+judge?ment(?![\p{L}\p{N}])/iu;
-const verdict = /^[\s*_`"'”]*[:：]?[\s*_`"'“[(]*(yes|no)[\s*_`"'”\])]*[.!]?[\s*_`"'”\])]*$/iu;
+// Each run of blanks and markup can be read in one way only: a judge that goes on with blanks costs no time.
+const verdict =
+  /^[\s*_`"'”]*(?:[:：“[(][\s*_`"'“[(]*)?(yes|no)[\s*_`"'”\])]*(?:[.!][\s*_`"'”\])]*)?$/iu;
 
 /** One draw of the judge as a vote. */
 export const voteOf = (

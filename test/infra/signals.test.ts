@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { describe, expect, test, vi } from 'vitest';
 import { onAborted, unlessAborted } from '../../infra/signals.ts';
 
@@ -21,13 +22,27 @@ describe('those who wait for a signal', () => {
     expect(callback).toHaveBeenCalledTimes(1);
   });
 
-  test('cost the signal one listener, however many they are', () => {
+  test('cost the signal one listener, however many they are, and none once all have left', () => {
     const { signal } = new AbortController();
     const listen = vi.spyOn(signal, 'addEventListener');
     const ways = Array.from({ length: 1000 }, () => onAborted(signal, () => undefined));
-    for (const leave of ways) leave();
-    onAborted(signal, () => undefined);
     expect(listen).toHaveBeenCalledTimes(1);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    for (const leave of ways) leave();
+    // A signal made of others would be kept for as long as those may abort.
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
+  test('are called back by a signal that all had left before, and by it alone', () => {
+    const controller = new AbortController();
+    const [gone, stays] = [vi.fn(), vi.fn()];
+    const leave = onAborted(controller.signal, gone);
+    leave();
+    onAborted(controller.signal, stays);
+    leave();
+    controller.abort();
+    expect(gone).not.toHaveBeenCalled();
+    expect(stays).toHaveBeenCalledTimes(1);
   });
 });
 

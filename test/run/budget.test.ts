@@ -390,11 +390,11 @@ test('what was lost on the way is not waited for without end', async () => {
   expect(summary).toMatchObject({ state: 'incomplete: budget', budget: { open: 1 } });
 });
 
-test('an instruction that is given up with its partition leaves its place to another', async () => {
-  const home = await memoryHome();
-  const budget = createBudget({
+/** Whoever asks for it; one instruction is taken to come to 600 tokens. */
+const budgetOf = (home: Home, tokens: number) =>
+  createBudget({
     ...home,
-    settings: configOf({ budget: { max_tokens: 1000 } }).budget,
+    settings: configOf({ budget: { max_tokens: tokens } }).budget,
     guess: { tokens: 600, cost: 0 },
     iteration: '1',
     ledger: { total: () => ({}), thisRun: {} },
@@ -404,6 +404,9 @@ test('an instruction that is given up with its partition leaves its place to ano
     lookMs: 10,
     time: instantTime(),
   });
+
+test('an instruction that is given up with its partition leaves its place to another', async () => {
+  const budget = budgetOf(await memoryHome(), 1000);
   const given = new AbortController();
   const kept = new AbortController();
   await budget.start();
@@ -414,5 +417,46 @@ test('an instruction that is given up with its partition leaves its place to ano
   given.abort(new Error('the partition is given up'));
   await second;
   expect(budget).toMatchObject({ refuses: false, standing: { open: 1 } });
+  await budget.stop();
+});
+
+test.each([
+  ['is room', 100_000_000],
+  ['is none', 1000],
+])('a repeat of what has ended holds no place where there %s', async (_name, tokens) => {
+  const { home } = await ran({ budget: { max_tokens: 300_000 } });
+  const [ended] = await rowsOf<Outcome>(home, topics.outcomes);
+  const budget = budgetOf(home, tokens);
+  await budget.look();
+  await budget.admit(ended?.instruction_id ?? '', new AbortController().signal);
+  await budget.look();
+  expect(budget).toMatchObject({ refuses: false, standing: { open: 0 } });
+  await budget.stop();
+});
+
+test('an instruction that asks twice, since it was moved while it waited, has one place', async () => {
+  const budget = budgetOf(await memoryHome(), 1000);
+  const given = new AbortController();
+  const { signal } = new AbortController();
+  await budget.start();
+  await budget.admit('a', given.signal);
+  const both = [budget.admit('b', signal), budget.admit('b', signal)];
+  await budget.look();
+  given.abort(new Error('the partition is given up'));
+  await Promise.all(both);
+  expect(budget).toMatchObject({ refuses: false, standing: { open: 1 } });
+  await budget.stop();
+});
+
+test('an instruction that comes back after a rejoin keeps its place', async () => {
+  const budget = budgetOf(await memoryHome(), 1000);
+  const before = new AbortController();
+  const { signal } = new AbortController();
+  await budget.start();
+  await budget.admit('a', before.signal);
+  before.abort(new Error('the partition is given up'));
+  await budget.admit('a', signal);
+  await budget.look();
+  expect(budget.standing).toMatchObject({ open: 1 });
   await budget.stop();
 });

@@ -12,10 +12,16 @@ test.each([
   ['a role', '<|im_start|>system', '< |im_start| >system'],
   ['the end of a turn', 'x</s><|eot_id|>', 'x< /s>< |eot_id| >'],
   ['other families', '[INST]<<SYS>><end_of_turn>', '[ INST]< <SYS>>< end_of_turn>'],
+  ['marks with blanks in them', '[[ / end]][[ start ]]', '[ [ / end]][ [ start ]]'],
   ['wide bars', '<｜User｜>', '< ｜User｜ >'],
   ['nothing else', 'A final word: my judgement is yes. a[[0]] < b || c', null],
 ])('%s', (_name, text, shown) => {
   expect(neutralised(text)).toBe(shown ?? text);
+});
+
+test('blanks without end hold nobody up', () => {
+  const text = `[[${' '.repeat(300_000)}x`;
+  expect(neutralised(text)).toBe(text);
 });
 
 /** What somebody who wants to pass would write: pieces of marks, in every order, within each other. */

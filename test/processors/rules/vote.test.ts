@@ -139,6 +139,14 @@ describe('read strictly', () => {
     expect(parseVoteStrictly(critique, 'stop')).toBe(vote);
   });
 
+  test.each(['Final Judgement%x', 'Final Judgement: Yes%x'])(
+    'blanks without end in %j hold nobody up',
+    (line) => {
+      const critique = line.replace('%', ' '.repeat(300_000));
+      expect(parseVoteStrictly(critique, 'stop')).toBe('invalid');
+    },
+  );
+
   test('a vote that was cut short decides nothing, whatever it says', () => {
     expect(parseVoteStrictly('Final Judgement: Yes', 'length')).toBe('invalid');
   });
