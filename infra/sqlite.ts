@@ -340,9 +340,10 @@ export function flushForReader({ file }: Database): void {
   let wal: number;
   try {
     wal = openSync(`${file}-wal`, 'r');
-  } catch {
+  } catch (error) {
     // Nobody writes it, and everything is in the file itself.
-    return;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw storageError(error, file);
   }
   try {
     fdatasyncSync(wal);

@@ -6,6 +6,7 @@ import type { Spend } from '../../schemas/records.ts';
 import { GivenUp } from '../errors.ts';
 import type { Journal, JournalEntry } from '../journal/journal.ts';
 import { onAborted, unlessAborted } from '../signals.ts';
+import { StorageError } from '../sqlite.ts';
 import type { Time } from '../time.ts';
 import { drawIds, seedOf, shareOf, type Origin } from './draw.ts';
 import { CallError, type Call, type CallAnswer, type Endpoint, type Purpose } from './endpoint.ts';
@@ -225,6 +226,8 @@ export function createGateway(
       if (asker.reason instanceof Cancelled) {
         ledger.count(origin.iteration, { [`cancelled.${purpose}`]: 1 });
       }
+      // What cannot be kept ends the run, whatever else has ended.
+      if (error instanceof StorageError) throw error;
       // No record's fault: what it needs is not asked, and it stays as it is until somebody goes on with it.
       if (cut?.aborted) await unlessAborted(new Promise<never>(() => undefined), asker);
       throw signal.aborted ? (signal.reason as Error) : forProcessor(error, lane, request);

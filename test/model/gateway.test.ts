@@ -11,6 +11,7 @@ import { retryPolicy } from '../../infra/model/policy.ts';
 import { AdaptiveLimiter } from '../../infra/model/limiter.ts';
 import { CallQueue } from '../../infra/model/queue.ts';
 import { Cancelled, PermanentError, type ModelRequest } from '../../processors/processor.ts';
+import { StorageError } from '../../infra/sqlite.ts';
 import type { Time } from '../../infra/time.ts';
 import { instantTime } from '../support/time.ts';
 import { never } from './support.ts';
@@ -51,6 +52,7 @@ function setup({
   ready = () => Promise.resolve(),
   question = () => Promise.resolve(),
   elsewhere,
+  cutOff,
   time = instantTime(),
 }: {
   readonly answer?: Answer;
@@ -64,6 +66,7 @@ function setup({
   /** What the breaker hears when it asks whether the endpoint is there. */
   readonly question?: () => Promise<void>;
   readonly elsewhere?: (draw: string) => Promise<void> | null;
+  readonly cutOff?: (iteration: string) => AbortSignal | null;
   readonly time?: Time;
 } = {}) {
   const calls: Call[] = [];
@@ -103,6 +106,7 @@ function setup({
     time,
     ready,
     elsewhere,
+    cutOff,
   );
   const modelFor = (instruction: string) =>
     gateway.model(
@@ -267,6 +271,17 @@ describe('what is given up by one who asked', () => {
     expect(gateway.underWay()).toEqual([]);
     expect(calls).toHaveLength(1);
   });
+});
+
+test('what cannot be kept is heard of, also after a budget has cut everything off', async () => {
+  const cut = new AbortController();
+  const full = new StorageError('full', 'the disk is full');
+  const put = () => {
+    cut.abort(new Error('the budget is used up'));
+    return Promise.reject(full);
+  };
+  const { model } = setup({ journal: { ...createMemoryJournal(), put }, cutOff: () => cut.signal });
+  await expect(model.ask(request, never)).rejects.toBe(full);
 });
 
 describe('what is cancelled by one who asked', () => {
