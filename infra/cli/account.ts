@@ -10,15 +10,16 @@ export function perPairText({ perPair }: Account): string | null {
   return `${asked}, ${short(Math.round(tokens))} tokens${cost === null ? '' : `; cost ${cost.toFixed(4)}`}`;
 }
 
-/** What the switches of `lean` saved, in a few words; null if they saved nothing. */
+/** What the switches of `lean`, and code as a judge, saved, in a few words; null if they saved nothing. */
 export function savedText({ saved }: Account): string | null {
-  const { responses, lazyVotes, earlyVotes, children, cancelledCalls } = saved;
+  const { responses, lazyVotes, earlyVotes, codeVotes, children, cancelledCalls } = saved;
   const parts = [
     ...(responses.count > 0
       ? [`${counted(responses.count, 'response')} not sampled${tokensText(responses)}`]
       : []),
     ...one(lazyVotes, 'vote', 'by lazy judging'),
     ...one(earlyVotes, 'vote', 'by early agreement'),
+    ...one(codeVotes, 'vote', 'by code'),
     ...(children.count > 0
       ? [`${counted(children.count, 'child', 'children')} not refined${tokensText(children)}`]
       : []),

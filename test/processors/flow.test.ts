@@ -15,6 +15,7 @@ const instruction = (changes: Partial<Instruction> = {}): Instruction => ({
   id: 'a/b',
   messages: [{ role: 'user', content: 'Write a haiku.' }],
   constraints: [{ id: 'punctuation:no_comma', arguments: '{}' }],
+  judge_by: null,
   source: 'test.jsonl',
   extra: '{"key":1}',
   source_line: 1,
@@ -189,6 +190,7 @@ const context = () => ({
   settings: settingsWith(),
   model: script({}),
   chance: () => 0,
+  languageOf: () => null,
   signal: new AbortController().signal,
 });
 

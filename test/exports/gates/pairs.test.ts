@@ -64,7 +64,7 @@ describe('refusals', () => {
 
 describe('sides that were cut off', () => {
   const open = { node_id: 'r.0', parent_id: 'r', depth: 1, text: 'x', value: 1 };
-  const votes = { yes: 5, no: 0, invalid: 0, critique: '' };
+  const votes = { yes: 5, no: 0, invalid: 0, critique: '', judged_by: 'model' as const };
   const path = [{ ...open, ...votes, answer: 'Mended: [[start]]x' }];
   // The rejected side of a pair is response 2.
   const cut = [
@@ -144,7 +144,9 @@ test('the pass rate of an instruction says how hard it is', async () => {
       index,
       verdict: index < passed ? ('pass' as const) : ('fail' as const),
       critique: null,
+      judged_by: 'model' as const,
       votes: [],
+      checks: [],
     })),
   });
   const { kept, rejected } = await exportedOf(

@@ -230,7 +230,10 @@ describe('the actor learns from some of the responses that passed', () => {
       reasoning: null,
       finish_reason: 'stop',
     })),
-    judged: verdicts.map((verdict, index) => ({ index, verdict, critique: null, votes: [] })),
+    judged: verdicts.map((verdict, index) => ({
+      ...{ index, verdict, critique: null, votes: [] },
+      ...{ judged_by: 'model' as const, checks: [] },
+    })),
   });
   const taken = (limit: number, record: ReturnType<typeof judged>, seed = 1) =>
     passingResponses(record, limit, chanceOf(seed, '1', 'a')).map(({ index }) => index);
