@@ -1,3 +1,4 @@
+import { ratesOf, type Audit } from '../../processors/rules/audit.ts';
 import type { Account, Saved } from '../run/account.ts';
 import { counted } from './output.ts';
 import { short } from './progress.ts';
@@ -33,3 +34,20 @@ const one = (saved: Saved, what: string, how: string): readonly string[] =>
 
 const tokensText = ({ estimatedTokens }: Saved): string =>
   estimatedTokens === null ? '' : ` (about ${short(estimatedTokens)} tokens)`;
+
+/** Where votes and code disagree most, in a few lines; none where code has nothing to say. */
+export const auditLines = (audit: Audit): readonly string[] =>
+  Object.entries(audit)
+    .map(([id, one]) => ({ id, one, ...ratesOf(one) }))
+    .sort((a, b) => (a.agreement ?? 1) - (b.agreement ?? 1) || (a.id < b.id ? -1 : 1))
+    .slice(0, auditLinesMax)
+    .map(
+      ({ id, one, agreement, falsePass, falseFail }) =>
+        `${id}: votes agree with code on ${percent(agreement)} of ${one.broken + one.kept}; ` +
+        `false passes ${percent(falsePass)}, false fails ${percent(falseFail)}`,
+    );
+
+const auditLinesMax = 5;
+
+const percent = (share: number | null): string =>
+  share === null ? '–' : `${Math.round(share * 100)} %`;

@@ -410,3 +410,7 @@ export function* casesOfRows(rows: Iterable<Row>, answers: number, seed: number)
     }
   }
 }
+
+/** A text changed so that it may well keep to one more constraint. */
+export const aimedAt = (chance: Chance, text: string, { id, kwargs = {} }: Constraint): string =>
+  makers[id]?.satisfy(chance, text, kwargs as never) ?? text;
