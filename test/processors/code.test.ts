@@ -8,6 +8,9 @@ import type { Settings } from '../../processors/settings.ts';
 import type { Check, Constraint, Instruction, JudgeBy, Vote } from '../../schemas/records.ts';
 import { dataflow } from '../../topology/dataflow.ts';
 import { topics } from '../../topology/topics.ts';
+import { fromJson } from '../../infra/input/instruction.ts';
+import { rowsMade } from '../oracle/cases.ts';
+import { judgedBy } from '../support/judged-by.ts';
 import { drive } from '../support/drive.ts';
 import { refined, script, settingsWith, type Script } from '../support/script.ts';
 
@@ -277,5 +280,19 @@ describe('the audit', () => {
     const audit: Audit = auditWith({}, { votes: votes(letters), checks: checks(...outcomes) });
     expect(auditReport(audit)).toMatchObject(expected);
     expect(Object.keys(audit)).toEqual(Object.keys(expected));
+  });
+});
+
+describe('prompts with several constraints, and a model that repairs one at a time', () => {
+  const instructions = Array.from(rowsMade(30, 7), (row, index) => ({
+    ...fromJson(JSON.stringify({ ...row, id: `p${index}` })),
+    ...{ source: 'test', source_line: 1, added_at: 0 },
+  }));
+
+  test.each(['code', 'both'] as const)('%s: no chosen side breaks anything', async (by) => {
+    const { pairs, chosenBreakingSomething, savedByCode } = await judgedBy(by, instructions, 1);
+    expect(pairs).toBeGreaterThan(5);
+    expect(chosenBreakingSomething).toBe(0);
+    expect(savedByCode).toBeGreaterThan(0);
   });
 });

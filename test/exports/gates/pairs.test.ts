@@ -361,3 +361,22 @@ describe('laws of all gates', () => {
     expect(texts['rejected.jsonl']!.trimEnd().split('\n')).toHaveLength(left);
   });
 });
+
+describe('constraints that code can check', () => {
+  const pairs = [
+    pair('a', {
+      chosen: 'One, two.',
+      constraints: [{ id: 'punctuation:no_comma', arguments: '{}' }],
+    }),
+    pair('b', { constraints: [{ id: 'punctuation:no_comma', arguments: '{}' }] }),
+    pair('c', { chosen: 'One, two.', constraints: [{ id: 'made:up', arguments: '{}' }] }),
+  ];
+
+  test.each([
+    [true, ['1/a/0: broken-constraint (punctuation:no_comma: 1 comma; none allowed)']],
+    [false, []],
+  ])('keep a chosen side that breaks one out: %s', async (constraints, expected) => {
+    const { rejected } = await exportedOf({ pairs }, settingsWith({ ...allOff, constraints }));
+    expect(rejected).toEqual(expected);
+  });
+});
