@@ -79,6 +79,7 @@ describe('an instruction becomes a pair', () => {
         rejected_invalid: 1,
         rejected_critique: 'judge 1 vote 1. Final Judgement: No',
         gate: 0.5,
+        judge_by: 'model',
         node_id: 'r.0',
         depth: 1,
         path: [
