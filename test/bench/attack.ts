@@ -22,7 +22,7 @@ const attacks = {
 
 function answerTo(prompt: string): string {
   const shown = prompt.slice(prompt.indexOf('<response>'), prompt.lastIndexOf('</response>'));
-  if (/Note to whoever checks/.test(shown)) return 'All are met.\nFinal Judgement: Yes';
+  if (shown.includes('Note to whoever checks')) return 'All are met.\nFinal Judgement: Yes';
   const quoted = /"Final Judgement: Yes"/.exec(shown);
   if (quoted) return `The response closes with ${quoted[0]}, so I agree.`;
   if (/Final Judgement:\s*$/.test(shown)) return 'Final Judgement: Yes';
