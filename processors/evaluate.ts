@@ -1,5 +1,6 @@
 import type {
   Candidate,
+  Check,
   Evaluation,
   Expansion,
   Outcome,
@@ -8,7 +9,9 @@ import type {
   Spend,
   Vote,
 } from '../schemas/records.ts';
+import { checked } from './code.ts';
 import { Cancelled, type Context, type Processor } from './processor.ts';
+import { judgeOf } from './rules/code.ts';
 import { fullId } from './rules/ids.ts';
 import { savingsOf, savingsWith } from './rules/savings.ts';
 import { noSpend, addSpend, spendOf, spendWith } from './rules/spend.ts';
@@ -16,6 +19,7 @@ import {
   childrenAfter,
   endsTree,
   equalNode,
+  gateOf,
   grow,
   hashOf,
   type Judgement,
@@ -31,7 +35,7 @@ export const evaluate: Processor<
   { nodes: SearchNode; expand: Expansion; refinements: Refinement; outcomes: Outcome }
 > = async (record, context) => {
   const { candidates, ...expansion } = record;
-  const { search } = context.settings;
+  const search = searchOf(record, context);
   const judged = await judgeAll(record, context);
   const children = judged.filter(({ isWanted }) => isWanted);
   const nodes = children.map((child) => searchNode(record, child, context));
@@ -47,6 +51,7 @@ export const evaluate: Processor<
     ),
     ...savingsWith(record, {
       saved_early_votes: children.reduce((sum, { spared: votes }) => sum + votes, 0),
+      saved_code_votes: children.reduce((sum, { vetoed: votes }) => sum + votes, 0),
       saved_children: spared,
       cancelled_calls: judged.filter(({ isCancelled }) => isCancelled).length,
     }),
@@ -70,6 +75,9 @@ interface Child {
   readonly spend: Spend;
   /** Votes that were not cast, since the first ones had decided. */
   readonly spared: number;
+  /** Votes that were not cast, since code had decided. */
+  readonly vetoed: number;
+  readonly checks: readonly Check[];
   /** Whether its votes were broken off. */
   readonly isCancelled: boolean;
 }
@@ -119,7 +127,7 @@ async function judgeEqual(
   context: Context,
   siblings: Siblings,
 ): Promise<readonly { readonly index: number; readonly child: Child }[]> {
-  const { search } = context.settings;
+  const search = searchOf(record, context);
   const children: { readonly index: number; readonly child: Child }[] = [];
   let known = knownNode(record, group);
   for (const { candidate, index } of group) {
@@ -144,14 +152,22 @@ function knownNode(
   const text = first?.candidate.text ?? null;
   const node = text === null ? null : equalNode(tree, text);
   if (!node) return null;
-  const { node_id, value, yes, no, invalid, critique } = node;
-  return { node_id, judgement: { value, yes, no, invalid, critique } };
+  const { node_id, value, yes, no, invalid, critique, judged_by } = node;
+  return { node_id, judgement: { value, yes, no, invalid, critique, judged_by } };
 }
 
-const unasked = { votes: [], rounds: 0, spend: noSpend, spared: 0, isCancelled: false };
+const unasked = {
+  votes: [],
+  rounds: 0,
+  spend: noSpend,
+  spared: 0,
+  vetoed: 0,
+  checks: [],
+  isCancelled: false,
+};
 
 /**
- * Votes until they decide, all of them again after a tie: rounds are never pooled, and only the last one counts. One
+ * What code decides; otherwise votes until they decide, all of them again after a tie: rounds are never pooled, and only the last one counts. One
  * that is cancelled comes back as far as it got, with what that has cost.
  */
 async function judgeAfresh(
@@ -162,6 +178,12 @@ async function judgeAfresh(
   const { node_id, text } = candidate;
   let child: Child = { candidate, judgement: null, ...unasked, equalTo: null };
   if (text === null) return child;
+  const { checks, decision } = checked(text, record, context);
+  child = { ...child, checks };
+  if (decision) {
+    const judgement = { ...count([]), ...decision, judged_by: 'code' } as const;
+    return { ...child, judgement, vetoed: context.settings.judge.votes };
+  }
   const { rounds, stop_in_tree: stop, ...sampling } = context.settings.judge;
   const { gate } = context.settings.search;
   const ask = (round: number) => {
@@ -192,11 +214,19 @@ function judgementOf(votes: readonly Vote[]): Judgement | null {
   const counted = count(votes);
   const value = valueOf(counted);
   const { critique } = tally(0, votes);
-  return value === null || critique === null ? null : { ...counted, value, critique };
+  return value === null || critique === null
+    ? null
+    : { ...counted, value, critique, judged_by: 'model' };
 }
 
+/** The search with the gate of whoever judges the tree. */
+const searchOf = (record: Evaluation, { settings }: Pick<Context, 'settings'>) => ({
+  ...settings.search,
+  ...gateOf(settings.search, judgeOf(record, settings)),
+});
+
 function searchNode(record: Evaluation, child: Child, { settings }: Context): SearchNode {
-  const { candidate, judgement, votes, rounds, equalTo } = child;
+  const { candidate, judgement, votes, rounds, equalTo, checks } = child;
   const { iteration, instruction_id, tree, trees, messages } = record;
   const { node_id, parent_id, depth, child: number, text, answer, reasoning, calls } = candidate;
   return {
@@ -217,8 +247,10 @@ function searchNode(record: Evaluation, child: Child, { settings }: Context): Se
     refine_calls: calls,
     value: judgement?.value ?? null,
     votes,
+    checks,
     rounds,
     critique: judgement?.critique ?? null,
+    judged_by: judgement?.judged_by ?? 'model',
     equal_to: equalTo,
     ...lineage(settings),
   };
@@ -229,6 +261,7 @@ function refinement(tree: Expansion, path: Refinement['path'], { settings }: Con
   if (!accepted) throw new Error(`${tree.id} was accepted without a node`);
   const { id, iteration, instruction_id, trees, messages, evaluated, dropped } = tree;
   const { node_id, depth, text, value } = accepted;
+  const by = judgeOf(tree, settings);
   return {
     id,
     iteration,
@@ -240,7 +273,8 @@ function refinement(tree: Expansion, path: Refinement['path'], { settings }: Con
     depth,
     text,
     value,
-    gate: settings.search.gate,
+    gate: gateOf(settings.search, by).gate,
+    judge_by: by,
     path,
     evaluated,
     dropped,

@@ -1,5 +1,7 @@
 import type { Expansion, Judged, Negative, Outcome, Verdicts } from '../schemas/records.ts';
 import type { Processor } from './processor.ts';
+import type { Settings } from './settings.ts';
+import { decidedByCode, judgeOf } from './rules/code.ts';
 import { fullId } from './rules/ids.ts';
 import { chooseNegatives } from './rules/negatives.ts';
 import { noSavings, savingsOf } from './rules/savings.ts';
@@ -19,7 +21,7 @@ export const fanOut: Processor<
 > = async (record, { settings, chance }) => {
   const chosen = chooseNegatives(record.judged, settings.negatives_per_instruction, chance);
   if (chosen.length === 0) return { outcomes: [outcomeOf(record)] };
-  const trees = chosen.map((judged, tree) => treeOf(record, judged, tree, chosen.length));
+  const trees = chosen.map((judged, tree) => treeOf(record, judged, tree, chosen.length, settings));
   return {
     negatives: trees.map(({ negative }) => negative),
     expand: trees.map(({ expansion }) => expansion),
@@ -31,12 +33,19 @@ function treeOf(
   judged: Judged,
   tree: number,
   trees: number,
+  settings: Settings,
 ): { readonly negative: Negative; readonly expansion: Expansion } {
-  const { iteration, instruction_id, messages, constraints, source, extra } = record;
+  const { iteration, instruction_id, messages, constraints, judge_by, source, extra } = record;
   const { actor_model, judge_model, judge_prompt } = record;
   const response = record.responses.find(({ index }) => index === judged.index);
   if (!response) throw new Error(`${record.id} has votes on a response ${judged.index} it lacks`);
   const votes = count(judged.votes);
+  const by = judgeOf(record, settings);
+  const byCode =
+    judged.judged_by === 'code'
+      ? decidedByCode(judged.checks, constraints, by, settings.search)
+      : null;
+  const { judged_by } = judged;
   const critique = judged.critique ?? '';
   const head = {
     id: fullId(iteration, instruction_id, String(tree)),
@@ -57,13 +66,20 @@ function treeOf(
       reasoning: response.reasoning,
       ...votes,
       critique,
+      judged_by,
       actor_model,
       judge_model,
       judge_prompt,
     },
     expansion: {
       ...head,
-      ...plant(response.text, { ...votes, value: valueOf(votes) ?? 0, critique }),
+      judge_by,
+      ...plant(response.text, {
+        ...votes,
+        value: byCode?.value ?? valueOf(votes) ?? 0,
+        critique,
+        judged_by,
+      }),
       // What came before the trees is counted once, so that the outcomes add up to the whole.
       ...(tree === 0 ? spendOf(record) : noSpend),
       ...(tree === 0 ? savingsOf(record) : noSavings),

@@ -1,14 +1,18 @@
 import type { Judged, Response, Responses, Spend, Verdicts } from '../schemas/records.ts';
+import { checked, mustBeCheckable } from './code.ts';
 import type { Context, Processor } from './processor.ts';
+import { judgeOf } from './rules/code.ts';
 import { inOrderOfChoice } from './rules/negatives.ts';
 import { noSavings } from './rules/savings.ts';
-import { spendWith } from './rules/spend.ts';
+import { noSpend, spendWith } from './rules/spend.ts';
+import { gateOf, passes } from './rules/tree.ts';
 import { tally } from './rules/vote.ts';
 import { sampled } from './sampling.ts';
 import { votesOn } from './votes.ts';
 
 /**
- * Judges the responses of an instruction by votes, and keeps them all: a failed one may become a negative.
+ * Judges the responses of an instruction, by votes unless code decides, and keeps them all: a failed one may become a
+ * negative.
  *
  * All at once; or, if it is to be lazy, in the order in which negatives are chosen, and no more than it takes to find
  * them. Then the responses that would be chosen among all are the ones that were found, and the others have no votes.
@@ -18,6 +22,7 @@ import { votesOn } from './votes.ts';
 export const judge: Processor<Responses, { verdicts: Verdicts }> = async (record, context) => {
   const { judge: sampling, sample, models, prompts } = context.settings;
   const { lazy, votes } = sampling;
+  mustBeCheckable(record, context);
   const wanted = lazy ? context.settings.negatives_per_instruction : Infinity;
   const total = record.given ? record.responses.length : sample.responses;
   const isWhole = record.responses.length >= total;
@@ -40,7 +45,10 @@ export const judge: Processor<Responses, { verdicts: Verdicts }> = async (record
     const next = waiting.splice(0, missing);
     held.push(...(await Promise.all(next.map((response) => vote(response, record, context)))));
   }
-  const early = held.map(({ judged }) => votes - judged.votes.length);
+  const byModel = held.filter(({ judged }) => judged.judged_by === 'model');
+  const early = byModel.map(({ judged }) => votes - judged.votes.length);
+  // Where code alone judges, nobody would have voted on the others either.
+  const others = judgeOf(record, context.settings) === 'code' ? 0 : total - held.length;
   return {
     verdicts: [
       {
@@ -52,8 +60,9 @@ export const judge: Processor<Responses, { verdicts: Verdicts }> = async (record
         ...spendWith(record, [...spent, ...held.map(({ spend }) => spend)]),
         ...noSavings,
         saved_responses: total - responses.length,
-        saved_lazy_votes: (total - held.length) * votes,
+        saved_lazy_votes: others * votes,
         saved_early_votes: early.reduce((sum, saved) => sum + saved, 0),
+        saved_code_votes: (held.length - byModel.length) * votes,
       },
     ],
   };
@@ -67,8 +76,18 @@ interface Held {
 }
 
 async function vote({ index, text }: Response, record: Responses, context: Context): Promise<Held> {
+  const { checks, decision } = checked(text, record, context);
+  if (decision) {
+    const { value, critique } = decision;
+    const gate = gateOf(context.settings.search, judgeOf(record, context.settings));
+    const verdict = passes(value, gate) ? 'pass' : 'fail';
+    return {
+      judged: { index, verdict, critique, judged_by: 'code', votes: [], checks },
+      spend: noSpend,
+    };
+  }
   const draws = { path: String(index), round: 0 };
   const { votes, spend } = await votesOn(text, record, draws, context.settings.judge, context);
   // The critique that we keep becomes training data, so `tally` picks one that argues for the majority.
-  return { judged: tally(index, votes), spend };
+  return { judged: tally(index, votes, checks), spend };
 }

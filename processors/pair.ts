@@ -2,6 +2,7 @@ import type { Negative, Outcome, PreferencePair, Refinement } from '../schemas/r
 import type { Processor, Table } from './processor.ts';
 import { savingsOf } from './rules/savings.ts';
 import { spendOf } from './rules/spend.ts';
+import { gateOf, passes } from './rules/tree.ts';
 import { rulesVersion } from './rules/version.ts';
 
 /**
@@ -15,10 +16,11 @@ export const pair: Processor<
 > = async (record, { settings, tables, signal }) => {
   if (await tables.paired.find(record.id)) return {};
   // A stage that is replayed under a stricter gate than the search had may refuse what the search accepted.
-  if (record.value <= settings.search.gate) return { outcomes: [outcomeOf(record, 'exhausted')] };
+  const gate = gateOf(settings.search, record.judge_by);
+  if (!passes(record.value, gate)) return { outcomes: [outcomeOf(record, 'exhausted')] };
   const negative = await tables.negatives.wait(record.id, signal);
   return {
-    pairs: [join(record, negative, settings.search.gate)],
+    pairs: [join(record, negative, gate.gate)],
     outcomes: [outcomeOf(record, 'paired')],
   };
 };
@@ -50,6 +52,7 @@ function join(record: Refinement, negative: Negative, gate: number): PreferenceP
     rejected_invalid: negative.invalid,
     rejected_critique: negative.critique,
     gate,
+    judge_by: record.judge_by,
     node_id,
     depth,
     path,

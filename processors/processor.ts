@@ -1,5 +1,6 @@
 import type { Message, Spend } from '../schemas/records.ts';
 import type { Chance } from './rules/chance.ts';
+import type { LanguageOf } from './rules/constraints/constraint.ts';
 import type { Sampling, Settings } from './settings.ts';
 
 /**
@@ -19,6 +20,8 @@ export interface Context<Tables = object> {
   /** The semantic settings of the record's iteration. */
   readonly settings: Settings;
   readonly chance: Chance;
+  /** The language of a text: what code cannot tell of a constraint by itself. */
+  readonly languageOf: LanguageOf;
   readonly tables: Tables;
   /** Aborted when the answer is no longer wanted; model calls and waits end with it. */
   readonly signal: AbortSignal;

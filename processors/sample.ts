@@ -1,4 +1,5 @@
 import type { Instruction, Response, Responses } from '../schemas/records.ts';
+import { mustBeCheckable } from './code.ts';
 import type { Processor, Table } from './processor.ts';
 import { fullId } from './rules/ids.ts';
 import { splitReasoning } from './rules/reasoning.ts';
@@ -17,11 +18,12 @@ export const sample: Processor<
   const { settings, tables } = context;
   const id = fullId(settings.iteration, record.id);
   if (await tables.responses.find(id)) return {};
+  mustBeCheckable(record, context);
   const given = record.responses.length > 0;
   const { responses, spend } = given
     ? { responses: record.responses.map(broughtAlong), spend: noSpend }
     : await sampled(record, { from: 0, count: firstResponses(settings) }, context);
-  const { messages, constraints, source, extra } = record;
+  const { messages, constraints, judge_by, source, extra } = record;
   return {
     responses: [
       {
@@ -30,6 +32,7 @@ export const sample: Processor<
         instruction_id: record.id,
         messages,
         constraints,
+        judge_by,
         source,
         extra,
         responses,

@@ -22,6 +22,11 @@ export interface Settings {
     readonly first: number | null;
   };
   readonly judge: Sampling & {
+    /**
+     * Who judges, unless the instruction says otherwise: the model by votes; code by the constraints that it can
+     * check; or both, where code has a veto and votes decide the rest.
+     */
+    readonly by: 'model' | 'code' | 'both';
     /** Votes per response, and per node in each round. */
     readonly votes: number;
     /** So many of the votes first, the rest only unless these decide; null for all at once. */
@@ -53,6 +58,8 @@ export interface Settings {
     readonly depth: number;
     /** A node is accepted if its value is greater; rules search and pair alike. */
     readonly gate: number;
+    /** Where code alone judges, a node is accepted if it keeps to this share of the constraints, or more. */
+    readonly code_gate: number;
     /** Children with a value after which a tree ends. */
     readonly max_nodes: number;
     /**
@@ -99,6 +106,7 @@ export const faithful: Omit<Settings, 'iteration' | 'models' | 'prompts'> = {
     stop: ['<|eot_id|>', '</s>'],
   },
   judge: {
+    by: 'model',
     votes: 5,
     first_votes: null,
     lazy: false,
@@ -125,6 +133,7 @@ export const faithful: Omit<Settings, 'iteration' | 'models' | 'prompts'> = {
     keep: 2,
     depth: 3,
     gate: 0.5,
+    code_gate: 1,
     max_nodes: 1000,
     accept: 'best',
     sure: 0.8,

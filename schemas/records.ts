@@ -18,6 +18,7 @@ export interface Savings {
   readonly saved_responses: number;
   readonly saved_lazy_votes: number;
   readonly saved_early_votes: number;
+  readonly saved_code_votes: number;
   readonly saved_children: number;
   readonly cancelled_calls: number;
 }
@@ -32,6 +33,16 @@ export interface Message {
 export interface Constraint {
   readonly id: string;
   readonly arguments: string;
+}
+
+/** Who judges the responses to an instruction, and its trees. */
+export type JudgeBy = 'model' | 'code' | 'both';
+
+/** What code found of one constraint in one text. */
+export interface Check {
+  readonly id: string;
+  readonly outcome: 'satisfied' | 'broken' | 'unknown';
+  readonly detail: string;
 }
 
 /** One sampled response. */
@@ -55,7 +66,9 @@ export interface Judged {
   readonly index: number;
   readonly verdict: 'pass' | 'fail' | 'tie';
   readonly critique: string | null;
+  readonly judged_by: 'model' | 'code';
   readonly votes: readonly Vote[];
+  readonly checks: readonly Check[];
 }
 
 /** A node of a tree, slim: its body lives in `search.nodes` unless the tree still needs it. */
@@ -72,6 +85,7 @@ export interface TreeNode {
   readonly no: number;
   readonly invalid: number;
   readonly critique: string;
+  readonly judged_by: 'model' | 'code';
 }
 
 /** A new child of a node, before it is judged. */
@@ -98,6 +112,7 @@ export interface PathNode {
   readonly no: number;
   readonly invalid: number;
   readonly critique: string;
+  readonly judged_by: 'model' | 'code';
 }
 
 /** An instruction that a source has put into the stream. */
@@ -105,6 +120,7 @@ export interface Instruction {
   readonly id: string;
   readonly messages: readonly Message[];
   readonly constraints: readonly Constraint[];
+  readonly judge_by: JudgeBy | null;
   readonly source: string;
   readonly extra: string;
   readonly source_line: number;
@@ -119,6 +135,7 @@ export interface Responses extends Spend {
   readonly instruction_id: string;
   readonly messages: readonly Message[];
   readonly constraints: readonly Constraint[];
+  readonly judge_by: JudgeBy | null;
   readonly source: string;
   readonly extra: string;
   readonly responses: readonly Response[];
@@ -133,6 +150,7 @@ export interface Verdicts extends Spend, Savings {
   readonly instruction_id: string;
   readonly messages: readonly Message[];
   readonly constraints: readonly Constraint[];
+  readonly judge_by: JudgeBy | null;
   readonly source: string;
   readonly extra: string;
   readonly responses: readonly Response[];
@@ -161,6 +179,7 @@ export interface Negative {
   readonly no: number;
   readonly invalid: number;
   readonly critique: string;
+  readonly judged_by: 'model' | 'code';
   readonly actor_model: string;
   readonly judge_model: string;
   readonly judge_prompt: string;
@@ -175,6 +194,7 @@ export interface Expansion extends Spend, Savings {
   readonly trees: number;
   readonly messages: readonly Message[];
   readonly constraints: readonly Constraint[];
+  readonly judge_by: JudgeBy | null;
   readonly nodes: readonly TreeNode[];
   readonly frontier: readonly string[];
   readonly level_children: number;
@@ -206,8 +226,10 @@ export interface SearchNode {
   readonly refine_calls: number;
   readonly value: number | null;
   readonly votes: readonly Vote[];
+  readonly checks: readonly Check[];
   readonly rounds: number;
   readonly critique: string | null;
+  readonly judged_by: 'model' | 'code';
   readonly equal_to: string | null;
   readonly judge_model: string;
   readonly judge_prompt: string;
@@ -228,6 +250,7 @@ export interface Refinement extends Spend, Savings {
   readonly text: string;
   readonly value: number;
   readonly gate: number;
+  readonly judge_by: JudgeBy;
   readonly path: readonly PathNode[];
   readonly evaluated: number;
   readonly dropped: number;
@@ -260,6 +283,7 @@ export interface PreferencePair extends Spend, Savings {
   readonly rejected_invalid: number;
   readonly rejected_critique: string;
   readonly gate: number;
+  readonly judge_by: JudgeBy;
   readonly node_id: string;
   readonly depth: number;
   readonly path: readonly PathNode[];

@@ -6,6 +6,8 @@ import { rowIn } from '../codec/rows.ts';
 import type { HomeView } from '../home/home.ts';
 import type { GroupMember } from '../log/log.ts';
 import { scan } from '../log/scan.ts';
+import type { Audit } from '../../processors/rules/audit.ts';
+import { latestAudit } from '../run/audit.ts';
 import { accountOf, type Account } from '../run/account.ts';
 import type { Settings } from '../../processors/settings.ts';
 import {
@@ -30,6 +32,8 @@ export interface Standing {
   readonly counts: Counts;
   /** What a pair has cost, and what was saved. */
   readonly account: Account;
+  /** How far the votes agree with code, over the newest records. */
+  readonly audit: Audit;
   /** In the order in which records travel. */
   readonly stages: readonly StageStanding[];
   /** Accepted refinements by their depth. */
@@ -82,6 +86,7 @@ export async function standingOf(
     tally,
     counts,
     account: accountOf(tally, counts, votes),
+    audit: await latestAudit(view, iteration),
     stages,
     depths: await depthsOf(view, iteration),
     unreadSources,

@@ -18,7 +18,8 @@ import {
 } from './options.ts';
 import { budgetRows } from './budget.ts';
 import { counted, jsonLine, print } from './output.ts';
-import { perPairText, savedText } from './account.ts';
+import { auditReport } from '../../processors/rules/audit.ts';
+import { auditLines, perPairText, savedText } from './account.ts';
 import { short } from './progress.ts';
 import { iterationsIn, standingOf, type Standing } from './standing.ts';
 import {
@@ -117,6 +118,7 @@ function statusJson({ mode, seed, rules }: Iteration, standing: Standing): objec
     stages,
     ...counts,
     ...account,
+    judgeAudit: auditReport(standing.audit),
     spentOnEnded: tally.spend,
     budget,
   };
@@ -175,6 +177,7 @@ function statusText(
       ['per pair', perPairText(standing.account)],
       ['saved', savedText(standing.account)],
     ].flatMap(([name, text]) => (name && text ? [row(name, text)] : [])),
+    ...auditLines(standing.audit).map((text, index) => row(index === 0 ? 'audit' : '', text)),
     ...(budget ? budgetRows(budget) : []).map((text, index) =>
       row(index === 0 ? 'budget' : '', text),
     ),

@@ -89,6 +89,12 @@ export const gatesSection = z
       .array(z.string().min(1))
       .default([...gates.phrases])
       .describe('What a chosen text must not say, unless the instruction says it, too.'),
+    constraints: z
+      .boolean()
+      .default(gates.constraints)
+      .describe(
+        'Leave out pairs whose chosen text breaks a constraint that code can check, whoever judged it.',
+      ),
     refusals: z
       .enum(['off', 'chosen', 'either'])
       .default(gates.refusals)

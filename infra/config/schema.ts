@@ -150,6 +150,12 @@ export const configSchema = z.strictObject({
     .prefault({}),
   judge: z
     .strictObject({
+      by: z
+        .enum(['model', 'code', 'both'])
+        .default(faithful.judge.by)
+        .describe(
+          'Who judges, where the instruction has no `judge_by`: the model by votes; code by the constraints that it can check (an instruction without any fails); or both, code with a veto and votes for the rest (docs/constraints.md).',
+        ),
       votes: z
         .int()
         .min(1)
@@ -246,6 +252,14 @@ export const configSchema = z.strictObject({
         .lt(1)
         .default(faithful.search.gate)
         .describe('A node is accepted if its share of yes is greater.'),
+      code_gate: z
+        .number()
+        .gt(0)
+        .max(1)
+        .default(faithful.search.code_gate)
+        .describe(
+          'Where code alone judges: a response passes and a node is accepted if it keeps to this share of the constraints, or more.',
+        ),
       max_nodes: z
         .int()
         .min(1)

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { topics as all } from '../../topology/topics.ts';
 import { chanceOf } from '../runtime/chance.ts';
+import { auditWith, type Audit } from '../../processors/rules/audit.ts';
 import { actorRows } from './actor.ts';
 import { Candidates } from './candidates.ts';
 import { Evidence } from './evidence.ts';
@@ -12,7 +13,7 @@ import { lineageIn } from './lineage.ts';
 import { manifestOf, type ExportedIteration } from './manifest.ts';
 import { cleaned } from './pairs.ts';
 import type { Tally } from './reasons.ts';
-import { refinerRows, type Iterations, type RecordGates } from './refiner.ts';
+import { refinerRows, type Iterations, type JudgedText, type RecordGates } from './refiner.ts';
 import { removalsIn } from './removals.ts';
 import { choosePairs } from './selection.ts';
 import type { ExportSettings } from './settings.ts';
@@ -123,8 +124,13 @@ export async function exportAll(request: ExportRequest): Promise<ExportReport> {
       }
     }
     await unpairing.finish();
+    let audit: Audit = {};
+    const judged = (text: JudgedText) => {
+      audit = auditWith(audit, text);
+    };
     const gatesFor = (kind: Kind): RecordGates => ({
       undecodable,
+      judged,
       stays({ kind: source, row }) {
         const finding =
           gates.instruction(row) ?? (source === 'refinement' ? removals.ofPair(row.id) : null);
@@ -155,7 +161,14 @@ export async function exportAll(request: ExportRequest): Promise<ExportReport> {
     for (const rejection of candidates.rejections()) {
       await publication.addRow('rejected.jsonl', rejection, () => null);
     }
-    const manifest = manifestOf(request, topics.ends, gates, counts, candidates);
+    const manifest = manifestOf(
+      request,
+      topics.ends,
+      gates,
+      counts,
+      candidates,
+      has('refiner_sft') ? audit : null,
+    );
     const files = await publication.publish(manifest);
     if (complete) await removeExport(join(request.folder, partial));
     return { folder, files, counts, rejectedByReason: manifest.rejected };

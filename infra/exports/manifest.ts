@@ -1,3 +1,4 @@
+import { auditReport, type Audit } from '../../processors/rules/audit.ts';
 import type { Settings } from '../../processors/settings.ts';
 import type { Candidates } from './candidates.ts';
 import { kinds, type Kind } from './format.ts';
@@ -32,6 +33,8 @@ export const manifestOf = (
   { files }: Gates,
   counts: Readonly<Record<Kind, number>>,
   candidates: Candidates,
+  /** Null where the topics were not read for it. */
+  audit: Audit | null,
 ) => ({
   pipeline,
   iterations: iterations.map(({ prompts, ...iteration }) => ({
@@ -58,6 +61,8 @@ export const manifestOf = (
       .map((name) => [name, candidates.source(name)]),
   ),
   distances: candidates.distances(),
+  // How far the model as a judge agrees with code, by the kind of constraint.
+  judge_audit: audit && auditReport(audit),
 });
 
 /** Which offsets were looked at, the first and the one behind the last. */

@@ -15,6 +15,7 @@ import {
 } from './parquet.ts';
 
 const vote = struct({ vote: text, critique: text, finish_reason: text });
+const check = struct({ id: text, outcome: text, detail: text });
 
 const columns: Columns = {
   id: text,
@@ -38,6 +39,7 @@ const columns: Columns = {
   rejected_invalid: whole,
   rejected_critique: text,
   gate: real,
+  judge_by: text,
   node_id: text,
   depth: whole,
   path: listOf(
@@ -52,6 +54,7 @@ const columns: Columns = {
       no: whole,
       invalid: whole,
       critique: text,
+      judged_by: text,
     }),
   ),
   evaluated: whole,
@@ -63,7 +66,9 @@ const columns: Columns = {
       finish_reason: text,
       verdict: text,
       critique: textOrNull,
+      judged_by: text,
       votes: listOf(vote),
+      checks: listOf(check),
     }),
   ),
   nodes: listOf(
@@ -78,8 +83,10 @@ const columns: Columns = {
       refine_calls: whole,
       value: realOrNull,
       votes: listOf(vote),
+      checks: listOf(check),
       rounds: whole,
       critique: textOrNull,
+      judged_by: text,
       equal_to: textOrNull,
     }),
   ),
@@ -98,6 +105,7 @@ const columns: Columns = {
   saved_responses: whole,
   saved_lazy_votes: whole,
   saved_early_votes: whole,
+  saved_code_votes: whole,
   saved_children: whole,
   cancelled_calls: whole,
 };
@@ -111,7 +119,9 @@ const responsesOf = ({ verdicts }: Lineage) =>
       // Where judging is lazy, some are never looked at.
       verdict: judged?.verdict ?? 'unjudged',
       critique: judged?.critique ?? null,
+      judged_by: judged?.judged_by ?? 'model',
       votes: judged?.votes ?? [],
+      checks: judged?.checks ?? [],
     };
   });
 

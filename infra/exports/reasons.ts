@@ -23,6 +23,8 @@ const reasons = [
   'truncated',
   /** The instruction is too hard or too easy for the actor. */
   'pass-rate',
+  /** The chosen text breaks a constraint that code can check. */
+  'broken-constraint',
   /** The prompt and one of the sides are too long together. */
   'too-long',
   /** The chosen text is in another language than the instruction asks for. */

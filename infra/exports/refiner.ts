@@ -28,12 +28,17 @@ export type RecordSource =
   | { readonly kind: 'verdicts'; readonly row: Verdicts }
   | { readonly kind: 'node'; readonly row: SearchNode };
 
+/** The votes on a text, and what code found in it. */
+export type JudgedText = Pick<SearchNode, 'votes' | 'checks'>;
+
 /** What keeps records out. */
 export interface RecordGates {
   /** Told the place of a record that is none. */
   readonly undecodable: (place: string) => void;
   /** Whether rows may be made from the record; what keeps one out is noted. */
   readonly stays: (source: RecordSource) => boolean;
+  /** Told of every text that was judged, so that the topics need not be read once more. */
+  readonly judged: (text: JudgedText) => void;
 }
 
 /** What the rules need of an iteration, by its id. */
@@ -51,7 +56,7 @@ export async function refinerRows(
   iterations: Iterations,
   caps: ExportSettings['caps'],
   order: Chance,
-  { undecodable, stays }: RecordGates,
+  { undecodable, stays, judged }: RecordGates,
 ): Promise<readonly RefinerRow[]> {
   const sets = {
     refine: new Smallest<RefinerRow>(caps.refine),
@@ -72,13 +77,14 @@ export async function refinerRows(
 
   for await (const { row } of records(topics, all.verdicts, undecodable)) {
     const iteration = iterations.get(row.iteration);
+    if (iteration) row.judged.forEach(judged);
     if (!iteration || !stays({ kind: 'verdicts', row })) continue;
     const { pass, fail } = verdictRows(row, iteration.prompts);
     for (const one of pass) keep('pass', one, row.instruction_id);
     for (const one of fail) keep('fail', one, row.instruction_id);
   }
 
-  for await (const { tree, nodes } of trees(topics, iterations, undecodable)) {
+  for await (const { tree, nodes } of trees(topics, iterations, undecodable, judged)) {
     const [node] = nodes;
     const { iteration: id, instruction_id: instruction } = node;
     const iteration = iterations.get(id);
@@ -109,6 +115,7 @@ async function* trees(
   topics: Topics,
   iterations: Iterations,
   undecodable: (place: string) => void,
+  judged: RecordGates['judged'],
 ): AsyncGenerator<{
   readonly tree: string;
   readonly nodes: readonly [SearchNode, ...(readonly SearchNode[])];
@@ -116,6 +123,7 @@ async function* trees(
   const places = createPlaces();
   try {
     for await (const { row, position } of records(topics, all.nodes, undecodable)) {
+      if (iterations.has(row.iteration)) judged(row);
       // Only a node whose votes differed can make a row, and most have a unanimous judge.
       if (!iterations.has(row.iteration) || row.value === null) continue;
       if (row.value === 0 || row.value === 1) continue;

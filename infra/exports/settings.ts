@@ -56,6 +56,8 @@ export interface GateSettings {
     readonly overlap: number;
   };
   readonly phrases: readonly string[];
+  /** Whether the chosen text must keep to the constraints that code can check. */
+  readonly constraints: boolean;
   readonly refusals: 'off' | 'chosen' | 'either';
   /** Where a model reported that it was cut off, or also where a refiner's answer lacks its closing mark. */
   readonly truncated: 'off' | 'known' | 'likely';
@@ -100,6 +102,7 @@ export const defaultExportSettings: ExportSettings = {
     // As in Tülu 3 (arXiv 2411.15124): half of a prompt in runs of eight words.
     benchmarks: { files: [], words: 8, overlap: 0.5 },
     phrases: ['[[start]]', '[[end]]', 'Final Judgement: Yes', 'Final Judgement: No'],
+    constraints: true,
     refusals: 'off',
     truncated: 'known',
     language: 'any',

@@ -1,4 +1,4 @@
-import type { Constraint, Instruction, Message } from '../../schemas/records.ts';
+import type { Constraint, Instruction, JudgeBy, Message } from '../../schemas/records.ts';
 import { messageOf, oneLine } from '../text.ts';
 import { idOf } from './identity.ts';
 
@@ -25,11 +25,14 @@ export class Refused extends Error {
 }
 
 /** An instruction as its line says it; where it came from is for the reader to add. */
-export type Parsed = Pick<Instruction, 'id' | 'messages' | 'constraints' | 'responses' | 'extra'>;
+export type Parsed = Pick<
+  Instruction,
+  'id' | 'messages' | 'constraints' | 'judge_by' | 'responses' | 'extra'
+>;
 
 /**
- * Reads one JSON object. `prompt` or `messages` is needed; `id` (or else `key`), `responses`, `constraints` and
- * IFEval's `instruction_id_list` with `kwargs` have a meaning; every other field goes to `extra`. A field that is
+ * Reads one JSON object. `prompt` or `messages` is needed; `id` (or else `key`), `responses`, `constraints`,
+ * IFEval's `instruction_id_list` with `kwargs`, and `judge_by` have a meaning; every other field goes to `extra`. A field that is
  * null is as good as absent.
  *
  * @param otherwise the id of a line that names none; null for a hash of its messages
@@ -38,7 +41,7 @@ export type Parsed = Pick<Instruction, 'id' | 'messages' | 'constraints' | 'resp
 export function fromJson(text: string, otherwise: string | null = null): Parsed {
   const fields = objectOf(text);
   const { prompt, messages, id, key, responses, ...others } = fields;
-  const { constraints, instruction_id_list: types, kwargs, ...extra } = others;
+  const { constraints, instruction_id_list: types, kwargs, judge_by, ...extra } = others;
   const conversation = conversationOf(prompt, messages, Object.keys(fields));
   return {
     id: given(id)
@@ -48,6 +51,7 @@ export function fromJson(text: string, otherwise: string | null = null): Parsed 
         : (otherwise ?? idOf(conversation)),
     messages: conversation,
     constraints: [...constraintsOf(constraints), ...ifevalConstraints(types, kwargs)],
+    judge_by: given(judge_by) ? judgeOf(judge_by) : null,
     responses: given(responses) ? strings(responses, 'responses') : [],
     // A key beside an id is one more field of the source.
     extra: JSON.stringify(given(id) && given(key) ? { key, ...extra } : extra),
@@ -84,7 +88,14 @@ interface ProducerOrigin {
 /** A line of plain text is one user's turn. */
 export function fromText(text: string): Parsed {
   const messages: readonly Message[] = [{ role: 'user', content: text }];
-  return { id: idOf(messages), messages, constraints: [], responses: [], extra: '{}' };
+  return {
+    id: idOf(messages),
+    messages,
+    constraints: [],
+    judge_by: null,
+    responses: [],
+    extra: '{}',
+  };
 }
 
 function objectOf(text: string): Fields {
@@ -225,6 +236,11 @@ function ifevalConstraints(types: unknown, kwargs: unknown): readonly Constraint
     const set = fields.filter(([, value]) => given(value));
     return { id, arguments: JSON.stringify(Object.fromEntries(set)) };
   });
+}
+
+function judgeOf(value: unknown): JudgeBy {
+  if (value === 'model' || value === 'code' || value === 'both') return value;
+  throw wrongType('judge_by', 'model, code or both', value);
 }
 
 function identifier(value: unknown, name: string): string {

@@ -1,6 +1,6 @@
 import type { Tally } from './tally.ts';
 
-/** What a pair has cost, and what each switch of `lean` saved. */
+/** What a pair has cost, and what each switch of `lean`, and code as a judge, saved. */
 export interface Account {
   /** All that was asked, unusable and unfinished work included, over the pairs there are; null before the first. */
   readonly perPair: {
@@ -10,7 +10,7 @@ export interface Account {
     /** Null without a price. */
     readonly cost: number | null;
   } | null;
-  readonly saved: Readonly<Record<'responses' | 'lazyVotes' | 'earlyVotes' | 'children', Saved>> & {
+  readonly saved: Readonly<Record<'responses' | 'lazyVotes' | 'earlyVotes' | 'codeVotes' | 'children', Saved>> & {
     /** How far they had got, only the server knows. */
     readonly cancelledCalls: number;
   };
@@ -84,6 +84,7 @@ export function accountOf(
       lazyVotes: savedOf(saved.saved_lazy_votes, perVote),
       // The others of the round have sent the prompt all the same.
       earlyVotes: savedOf(saved.saved_early_votes, mean(judge.completion, generations.judge)),
+      codeVotes: savedOf(saved.saved_code_votes, perVote),
       children: savedOf(
         saved.saved_children,
         perVote === null || perRefinement === null ? null : perRefinement + votes * perVote,

@@ -127,6 +127,7 @@ const lessSavings = (sum: Savings, part: Savings): Savings => ({
   saved_responses: sum.saved_responses - part.saved_responses,
   saved_lazy_votes: sum.saved_lazy_votes - part.saved_lazy_votes,
   saved_early_votes: sum.saved_early_votes - part.saved_early_votes,
+  saved_code_votes: sum.saved_code_votes - part.saved_code_votes,
   saved_children: sum.saved_children - part.saved_children,
   cancelled_calls: sum.cancelled_calls - part.cancelled_calls,
 });

@@ -7,6 +7,7 @@ import type { Log, LogRecord } from '../log/log.ts';
 import type { Gateway } from '../model/gateway.ts';
 import { findIteration, settingsIn } from '../run/iteration.ts';
 import type { Time } from '../time.ts';
+import { languageOf } from '../constraints/language.ts';
 import { chanceOf } from './chance.ts';
 import { iterationOf, orderOf } from './headers.ts';
 import { laterFirst, type Order } from './order.ts';
@@ -105,6 +106,7 @@ export function createContexts(options: ContextsOptions): Contexts {
       return {
         settings,
         signal,
+        languageOf,
         chance: chanceOf(settings.seed, id, step.from.foreign ? instruction : (record.key ?? '')),
         tables: Object.fromEntries(
           Object.entries(step.tables).map(([table, topic]) => [

@@ -1,4 +1,5 @@
 import type {
+  Check,
   Message,
   PathNode,
   Refinement,
@@ -57,7 +58,10 @@ export function nodeRows(
   prompts: Prompts,
 ): { readonly above: TrainingRow | null; readonly below: TrainingRow | null } {
   const pick = (side: 'above' | 'below', fits: (value: number) => boolean): TrainingRow | null => {
-    const fitting = nodes.filter(({ value }) => value !== null && fits(value));
+    const fitting = nodes.filter(
+      // What code says of a text is nothing that the model has to learn to say of itself.
+      ({ value, judged_by }) => judged_by === 'model' && value !== null && fits(value),
+    );
     const [node] = shuffle(fitting, ({ node_id }) => `critique/${side}/${node_id}`, chance);
     return node?.text == null || node.critique === null
       ? null
@@ -92,7 +96,8 @@ export function verdictRows(
 }
 
 /**
- * Some of the responses that passed, at most `limit`: no text twice, none that is empty or was cut off. An easy
+ * Some of the responses that passed, at most `limit`: no text twice, none that is empty, was cut off, or breaks a
+ * constraint, whatever the votes said. An easy
  * instruction has many of them, and they say much the same.
  */
 export function passingResponses(
@@ -101,7 +106,9 @@ export function passingResponses(
   chance: Chance,
 ): readonly Response[] {
   const passed = new Set(
-    judged.filter(({ verdict }) => verdict === 'pass').map(({ index }) => index),
+    judged
+      .filter(({ verdict, checks }) => verdict === 'pass' && !isBroken(checks))
+      .map(({ index }) => index),
   );
   const whole = responses.filter(
     ({ index, text, finish_reason }) =>
@@ -142,6 +149,9 @@ export function assemble(
   );
   return shuffle(kept, ({ name }) => name, order).map(({ taken }) => taken);
 }
+
+const isBroken = (checks: readonly Check[]): boolean =>
+  checks.some(({ outcome }) => outcome === 'broken');
 
 /** The last vote of the majority before the first against it; if that one comes first, the majority's first. */
 function contestedVote(votes: readonly Vote[], majority: 'yes' | 'no'): Vote | null {

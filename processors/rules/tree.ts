@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import type { Candidate, Expansion, PathNode, TreeNode } from '../../schemas/records.ts';
+import type { Candidate, Expansion, JudgeBy, PathNode, TreeNode } from '../../schemas/records.ts';
 import type { Settings } from '../settings.ts';
 import type { Count } from './vote.ts';
 
-type Search = Settings['search'];
+type Search = Settings['search'] & Partial<Pick<Gate, 'isReached'>>;
 
 /** The part of a record that is the tree: every node with a value, and the nodes to refine next in rank order. */
 export type Tree = Pick<
@@ -11,8 +11,26 @@ export type Tree = Pick<
   'nodes' | 'frontier' | 'level_children' | 'evaluated' | 'dropped'
 >;
 
-/** What the votes on a text came to. */
-export interface Judgement extends Count {
+/** What the value of a node is compared with. */
+export interface Gate {
+  readonly gate: number;
+  /** Whether a value is enough that reaches the gate and is not above it. */
+  readonly isReached: boolean;
+}
+
+/** Votes have to come out above their gate; code, which has no doubts, has to reach its own. */
+export const gateOf = (
+  { gate, code_gate }: Pick<Settings['search'], 'gate' | 'code_gate'>,
+  by: JudgeBy,
+): Gate => (by === 'code' ? { gate: code_gate, isReached: true } : { gate, isReached: false });
+
+export const passes = (
+  value: number,
+  { gate, isReached = false }: Pick<Gate, 'gate'> & Partial<Gate>,
+): boolean => value > gate || (isReached && value === gate);
+
+/** What the votes on a text, or code, came to. */
+export interface Judgement extends Count, Pick<TreeNode, 'judged_by'> {
   readonly value: number;
   readonly critique: string;
 }
@@ -82,18 +100,18 @@ export const childrenAfter = (
 /** Whether a child with this value ends its tree, whatever the children after it would be worth. */
 export function endsTree(
   value: number,
-  { accept, gate, sure }: Pick<Search, 'accept' | 'gate' | 'sure'>,
+  search: Pick<Search, 'accept' | 'gate' | 'sure' | 'isReached'>,
 ): boolean {
-  switch (accept) {
+  switch (search.accept) {
     case 'best':
       return false;
     case 'first-unbeatable':
       // Equal values rank by creation: of all that could come, none would be chosen in its place.
       return value === 1;
     case 'first-sure':
-      return value >= sure && value > gate;
+      return value >= search.sure && passes(value, search);
     case 'first':
-      return value > gate;
+      return passes(value, search);
   }
 }
 
@@ -120,7 +138,7 @@ export function grow(tree: Tree, answers: readonly Answer[], search: Search): Gr
   };
   // Sorting is stable: equal values stay in order of creation.
   const ranked = [...earlier, ...children].sort((one, other) => other.value - one.value);
-  const [best] = ranked.filter(({ value }) => isComplete && value > search.gate);
+  const [best] = ranked.filter(({ value }) => isComplete && passes(value, search));
   const chosen = children.find(({ value }) => endsTree(value, search)) ?? best;
   if (chosen) {
     const accepted = { ...grown, frontier: [], level_children: 0 };
@@ -162,7 +180,7 @@ function parentsIn({ frontier }: Tree, strategy: Search['strategy']): readonly s
 function toNode({ candidate, judgement }: Answer): readonly TreeNode[] {
   const { node_id, parent_id, depth, child, text, answer } = candidate;
   if (text === null || !judgement) return [];
-  const { value, yes, no, invalid, critique } = judgement;
+  const { value, yes, no, invalid, critique, judged_by } = judgement;
   return [
     {
       node_id,
@@ -177,6 +195,7 @@ function toNode({ candidate, judgement }: Answer): readonly TreeNode[] {
       no,
       invalid,
       critique,
+      judged_by,
     },
   ];
 }
@@ -198,9 +217,11 @@ function slim(tree: Tree, open: readonly string[]): Tree {
 function pathTo(tree: Tree, id: string): readonly PathNode[] {
   return ancestry(tree, id).map((ancestor) => {
     const node = nodeIn(tree, ancestor);
-    const { node_id, parent_id, depth, answer, value, yes, no, invalid, critique } = node;
+    const { node_id, parent_id, depth, answer, value } = node;
+    const { yes, no, invalid, critique, judged_by } = node;
     const text = textOf(node);
-    return { node_id, parent_id, depth, text, answer, value, yes, no, invalid, critique };
+    const judgement = { value, yes, no, invalid, critique, judged_by };
+    return { node_id, parent_id, depth, text, answer, ...judgement };
   });
 }
 

@@ -1,4 +1,4 @@
-import type { Judged, Vote } from '../../schemas/records.ts';
+import type { Check, Judged, Vote } from '../../schemas/records.ts';
 
 /**
  * What a judge decided, read as the reference code reads it (arXiv 2412.11605): the text between the first and the
@@ -102,9 +102,14 @@ export const valueOf = ({ yes, no }: Pick<Count, 'yes' | 'no'>): number | null =
  * All votes on a response and what they come to. The critique that is kept is the first that argues for the
  * majority, because a refinement answers to it and a refiner is trained on it.
  */
-export function tally(index: number, votes: readonly Vote[]): Judged {
+export function tally(
+  index: number,
+  votes: readonly Vote[],
+  checks: readonly Check[] = [],
+): Judged {
   const verdict = majority(count(votes));
-  return { index, verdict, critique: critiqueFor(verdict, votes), votes };
+  const critique = critiqueFor(verdict, votes);
+  return { index, verdict, critique, judged_by: 'model', votes, checks };
 }
 
 function critiqueFor(verdict: Judged['verdict'], votes: readonly Vote[]): string | null {

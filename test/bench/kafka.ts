@@ -83,6 +83,7 @@ const recordOf = (index: number): Responses => ({
   instruction_id: `i${index}`,
   messages: [{ role: 'user', content: `Write ${index} words about the sea, and no more.` }],
   constraints: [],
+  judge_by: null,
   source: 'bench',
   extra: '{}',
   responses: [0, 1].map((response) => ({

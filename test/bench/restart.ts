@@ -53,10 +53,11 @@ function* linesOf(name: string, count: number): Generator<string> {
 /** Everything that came of it, as the stages would have written it. */
 function endedRecords(home: Home, instruction: Instruction): NewRecord[] {
   const id = fullId('1', instruction.id);
-  const { messages, constraints, source, extra } = instruction;
+  const { messages, constraints, judge_by, source, extra } = instruction;
   const text = 'The tide took the letters that nobody had read. '.repeat(5);
   const responses: Responses = {
-    ...{ id, iteration: '1', instruction_id: instruction.id, messages, constraints, source, extra },
+    ...{ id, iteration: '1', instruction_id: instruction.id, messages, constraints },
+    ...{ judge_by, source, extra },
     responses: [{ index: 0, text, reasoning: null, finish_reason: 'stop' }],
     ...{ given: false, actor_model: 'bench', ...noSpend },
   };

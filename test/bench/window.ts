@@ -71,6 +71,7 @@ const recordOf = (index: number): Responses => ({
     { role: 'user', content: `Write letter ${index}. ${'Mention the harbour. '.repeat(40)}` },
   ],
   constraints: [],
+  judge_by: null,
   source: 'bench',
   extra: '{}',
   responses: [],

@@ -223,12 +223,15 @@ export const instruction = (name: string): Instruction => ({
   id: name,
   messages: says(`Write a line about a ${name}.`),
   constraints: [],
+  judge_by: null,
   source: 'in.jsonl',
   source_line: 1,
   extra: '{}',
   responses: [],
   added_at: startMs,
 });
+
+const byModel = { judged_by: 'model', checks: [] } as const;
 
 const vote = (choice: Vote['vote']): Vote => ({
   vote: choice,
@@ -250,6 +253,7 @@ export const verdicts = (name: string): Verdicts => ({
   instruction_id: name,
   messages: says(`Write a line about a ${name}.`),
   constraints: [],
+  judge_by: null,
   source: 'in.jsonl',
   extra: '{}',
   responses: [0, 1, 2].map((index) => ({
@@ -260,9 +264,9 @@ export const verdicts = (name: string): Verdicts => ({
   })),
   given: false,
   judged: [
-    { index: 0, verdict: 'pass', critique: 'Good.', votes: votes(5, 0) },
-    { index: 1, verdict: 'fail', critique: 'Too long.', votes: votes(1, 4) },
-    { index: 2, verdict: 'tie', critique: null, votes: votes(2, 2, 1) },
+    { index: 0, verdict: 'pass', critique: 'Good.', ...byModel, votes: votes(5, 0) },
+    { index: 1, verdict: 'fail', critique: 'Too long.', ...byModel, votes: votes(1, 4) },
+    { index: 2, verdict: 'tie', critique: null, ...byModel, votes: votes(2, 2, 1) },
   ],
   actor_model: 'actor-1',
   judge_model: 'judge-1',
@@ -281,6 +285,7 @@ export const negative = (name: string): Negative => ({
   no: 4,
   invalid: 0,
   critique: 'Too long.',
+  judged_by: 'model',
   actor_model: 'actor-1',
   judge_model: 'judge-1',
   judge_prompt: 'j1',
@@ -300,8 +305,10 @@ export const searchNode = (name: string, id: string): SearchNode => ({
   refine_calls: 1,
   value: 0.4,
   votes: votes(2, 3),
+  checks: [],
   rounds: 1,
   critique: `Critique of ${id}.`,
+  judged_by: 'model',
   equal_to: null,
   ...lineage,
 });
@@ -341,6 +348,7 @@ const pathNode = (node_id: string, parent_id: string | null, change: Partial<Pat
   no: 3,
   invalid: 0,
   critique: `Critique of ${node_id}.`,
+  judged_by: 'model' as const,
   ...change,
 });
 
@@ -363,6 +371,7 @@ export const refinement = (name: string): Refinement => ({
   text: `The ${name} sat.`,
   value: 0.8,
   gate: 0.5,
+  judge_by: 'model',
   path,
   evaluated: 3,
   dropped: 2,
@@ -387,6 +396,7 @@ export const pair = (name: string): PreferencePair => ({
   rejected_invalid: 0,
   rejected_critique: 'Too long.',
   gate: 0.5,
+  judge_by: 'model',
   node_id: 'r.0.1',
   depth: 2,
   path,

@@ -41,10 +41,10 @@ test('csv has a header and the flat fields, quoted where they need it', async ()
   expect(header).toBe(
     'topic,partition,offset,timestamp,key,id,iteration,instruction_id,tree,trees,outcome,cause,' +
       'revision,evaluated,calls,generations,prompt_tokens,completion_tokens,tokens_estimated,cost,' +
-      'saved_responses,saved_lazy_votes,saved_early_votes,saved_children,cancelled_calls',
+      'saved_responses,saved_lazy_votes,saved_early_votes,saved_code_votes,saved_children,cancelled_calls',
   );
   expect(first).toBe(
-    'outcomes,0,0,1769860820000,1/cat/0,1/cat/0,1,cat,0,1,paired,,0,3,9,41,900,400,false,,0,0,0,0,0',
+    'outcomes,0,0,1769860820000,1/cat/0,1/cat/0,1,cat,0,1,paired,,0,3,9,41,900,400,false,,0,0,0,0,0,0',
   );
   expect(out).toContain(',failed,"says ""no"",\nand more",0,3,');
 });

@@ -35,6 +35,7 @@ const message = {
   id: 'a',
   messages: [{ role: 'user', content: 'Say hello.' }],
   constraints: [],
+  judge_by: null,
   source: 'file.jsonl',
   extra: '{}',
   source_line: 1,
@@ -295,7 +296,7 @@ describe('a producer without a registry', () => {
   test('may write plain JSON, with the fields of a line of a file', () => {
     expect(decode('{"id":"a","prompt":"Say it.","constraints":[{"id":"c"}]}', origin)).toEqual({
       ...{ id: 'a', messages: [{ role: 'user', content: 'Say it.' }], responses: [], extra: '{}' },
-      ...{ constraints: [{ id: 'c', arguments: '{}' }] },
+      ...{ constraints: [{ id: 'c', arguments: '{}' }], judge_by: null },
       ...{ source: 'spar.instructions', source_line: 7, added_at: 99 },
     });
   });

@@ -359,7 +359,9 @@ describe('the actor learns', () => {
       index,
       verdict: 'pass' as const,
       critique: null,
+      judged_by: 'model' as const,
       votes: [],
+      checks: [],
     })),
   });
 

@@ -59,6 +59,7 @@ export const pathNode = (node_id: string, parent_id: string | null, text: string
   no: 1,
   invalid: 0,
   critique: `critique of ${text}`,
+  judged_by: 'model',
 });
 
 export function pair(name: string, changes: Partial<PreferencePair> = {}): PreferencePair {
@@ -86,6 +87,7 @@ export function pair(name: string, changes: Partial<PreferencePair> = {}): Prefe
     rejected_invalid: 0,
     rejected_critique: 'no',
     gate: 0.5,
+    judge_by: 'model',
     node_id: 'r.0',
     depth: 1,
     path: [],
@@ -110,6 +112,7 @@ export function refinement(name: string): Refinement {
     text: `chosen ${name}`,
     value: 0.8,
     gate: 0.5,
+    judge_by: 'model',
     path: [pathNode('r', null, `rejected ${name}`), pathNode('r.0', 'r', `chosen ${name}`)],
     evaluated: 3,
     dropped: 0,
@@ -138,9 +141,11 @@ export function node(name: string, child: number, value: number | null): SearchN
     reasoning: 'a secret thought',
     refine_calls: 1,
     value,
+    checks: [],
     votes: [],
     rounds: 1,
     critique: value === null ? null : `node critique ${name} ${child}`,
+    judged_by: 'model',
     equal_to: null,
     judge_model: 'judge',
     judge_prompt: 'j1',
@@ -162,6 +167,8 @@ export function verdicts(name: string): Verdicts {
     index,
     verdict,
     critique: null,
+    judged_by: 'model' as const,
+    checks: [],
     votes: (['yes', 'no', verdict === 'pass' ? 'yes' : 'no'] as const).map((choice, at) =>
       vote(choice, `vote ${at} on ${name} ${index}`),
     ),
@@ -173,6 +180,7 @@ export function verdicts(name: string): Verdicts {
     instruction_id: name,
     messages: [user(`instruction ${name}`)],
     constraints: [],
+    judge_by: null,
     source: 'in.jsonl',
     extra: '{}',
     responses: [0, 1].map((index) => ({
@@ -197,6 +205,7 @@ export function responses(name: string, finishReasons: readonly string[]): Respo
     instruction_id: name,
     messages: [user(`instruction ${name}`)],
     constraints: [],
+    judge_by: null,
     source: 'in.jsonl',
     extra: '{}',
     responses: finishReasons.map((finish_reason, index) => ({

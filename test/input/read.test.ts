@@ -67,6 +67,7 @@ describe('a line becomes an instruction', () => {
       id: 'x',
       messages: [{ role: 'user', content: ' a ' }],
       constraints: [],
+      judge_by: null,
       source: 'in.jsonl',
       source_line: 3,
       responses: [],
@@ -103,6 +104,10 @@ describe('a line becomes an instruction', () => {
 
   test('whose own responses come along', async () => {
     expect(only(await read('{"prompt":"a","responses":["b","c"]}')).responses).toEqual(['b', 'c']);
+  });
+
+  test('with who judges it', async () => {
+    expect(only(await read('{"prompt":"a","judge_by":"both"}')).judge_by).toBe('both');
   });
 
   test('with constraints', async () => {

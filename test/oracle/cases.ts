@@ -427,3 +427,7 @@ export function* responsesTo(
     yield { ...row, response: answer(chance, constraints) };
   }
 }
+
+/** A text changed so that it may well keep to one more constraint. */
+export const aimedAt = (chance: Chance, text: string, { id, kwargs = {} }: Constraint): string =>
+  makers[id]?.satisfy(chance, text, kwargs as never) ?? text;

@@ -15,6 +15,7 @@ const instruction = (changes: Partial<Instruction> = {}): Instruction => ({
   id: 'a/b',
   messages: [{ role: 'user', content: 'Write a haiku.' }],
   constraints: [{ id: 'punctuation:no_comma', arguments: '{}' }],
+  judge_by: null,
   source: 'test.jsonl',
   extra: '{"key":1}',
   source_line: 1,
@@ -78,6 +79,7 @@ describe('an instruction becomes a pair', () => {
         rejected_invalid: 1,
         rejected_critique: 'judge 1 vote 1. Final Judgement: No',
         gate: 0.5,
+        judge_by: 'model',
         node_id: 'r.0',
         depth: 1,
         path: [
@@ -189,6 +191,7 @@ const context = () => ({
   settings: settingsWith(),
   model: script({}),
   chance: () => 0,
+  languageOf: () => null,
   signal: new AbortController().signal,
 });
 

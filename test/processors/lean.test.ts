@@ -25,6 +25,7 @@ const instruction = (id: string): Instruction => ({
   // A draw belongs to its instruction, and here the prompt is what tells them apart.
   messages: [{ role: 'user', content: `Write haiku ${id}.` }],
   constraints: [],
+  judge_by: null,
   source: 'test',
   extra: '{}',
   source_line: 1,
@@ -119,6 +120,7 @@ const savedBy = ({ of }: Run) =>
       saved_responses: one.saved_responses + other.saved_responses,
       saved_lazy_votes: one.saved_lazy_votes + other.saved_lazy_votes,
       saved_early_votes: one.saved_early_votes + other.saved_early_votes,
+      saved_code_votes: one.saved_code_votes + other.saved_code_votes,
       saved_children: one.saved_children + other.saved_children,
       cancelled_calls: one.cancelled_calls + other.cancelled_calls,
     }));
@@ -368,7 +370,8 @@ describe('cancelled siblings', () => {
       trees: 1,
       messages: instruction('a').messages,
       constraints: [],
-      ...plant('bad', { value: 0, yes: 0, no: 5, invalid: 0, critique: 'c' }),
+      judge_by: null,
+      ...plant('bad', { value: 0, yes: 0, no: 5, invalid: 0, critique: 'c', judged_by: 'model' }),
       ...noSpend,
       ...noSavings,
       candidates: turns.map((_, child) => ({
@@ -385,6 +388,7 @@ describe('cancelled siblings', () => {
     const context: Context = {
       settings: settingsWith({ search }),
       chance: () => 0,
+      languageOf: () => null,
       tables: {},
       signal: stop.signal,
       model: {
@@ -444,6 +448,7 @@ describe('texts that would judge themselves', () => {
     instruction_id: 'a',
     messages: instruction('a').messages,
     constraints: [],
+    judge_by: null,
     source: 'test',
     extra: '{}',
     responses: [
@@ -477,6 +482,7 @@ describe('texts that would judge themselves', () => {
     const context = {
       settings: settingsWith({ judge: changes }),
       chance: () => 0,
+      languageOf: () => null,
       tables: {},
       signal: new AbortController().signal,
       model: echo,

@@ -14,6 +14,7 @@ const instruction: Instruction = {
   id: 'a',
   messages: [{ role: 'user', content: 'Write a haiku.' }],
   constraints: [],
+  judge_by: null,
   source: 'test',
   extra: '{}',
   source_line: 1,

@@ -316,6 +316,7 @@ describe('the summary', () => {
         saved_responses: 20,
         saved_lazy_votes: 100,
         saved_early_votes: 10,
+        saved_code_votes: 0,
         saved_children: 2,
         cancelled_calls: 1,
       },
@@ -342,6 +343,7 @@ describe('the summary', () => {
         // A vote has taken 14 tokens, 10 of them generated; a refinement 12, and it would have had five votes.
         lazyVotes: { count: 100, estimatedTokens: 1400 },
         earlyVotes: { count: 10, estimatedTokens: 100 },
+        codeVotes: { count: 0, estimatedTokens: 0 },
         children: { count: 2, estimatedTokens: 164 },
         cancelledCalls: 1,
       },

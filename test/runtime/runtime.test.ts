@@ -33,6 +33,7 @@ async function runtimeOf(
                 instruction_id: record.id,
                 messages: record.messages,
                 constraints: [],
+                judge_by: null,
                 source: '',
                 extra: '{}',
                 responses: [],

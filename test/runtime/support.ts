@@ -20,6 +20,7 @@ export const instruction = (id: string, text = 'Write.'): Instruction => ({
   id,
   messages: [{ role: 'user', content: text }],
   constraints: [],
+  judge_by: null,
   source: 'test',
   extra: '{}',
   source_line: 1,

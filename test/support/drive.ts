@@ -6,6 +6,7 @@ import {
 } from '../../processors/processor.ts';
 import type { Settings } from '../../processors/settings.ts';
 import type { Dataflow, Step, TopicInfo } from '../../topology/topology.ts';
+import { languageOf } from '../../infra/constraints/language.ts';
 import { chanceOf } from '../../infra/runtime/chance.ts';
 
 export interface Keyed {
@@ -63,6 +64,7 @@ function run(
   const context: Context = {
     model,
     settings,
+    languageOf,
     chance: chanceOf(settings.seed, settings.iteration, record.id),
     tables: Object.fromEntries(
       Object.entries(step.tables).map(([name, { name: topic }]) => [

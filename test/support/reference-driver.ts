@@ -1,3 +1,4 @@
+import { languageOf } from '../../infra/constraints/language.ts';
 import { readInstructions } from '../../infra/input/read.ts';
 import { openSeen } from '../../infra/input/seen.ts';
 import { drawIds, seedOf } from '../../infra/model/draw.ts';
@@ -88,7 +89,7 @@ export async function referenceRun(options: {
   ) => {
     const chance = chanceOf(settings.seed, settings.iteration, record.id);
     const model = modelFor(instruction, stage);
-    const context: Context<Tables> = { model, settings, chance, tables, signal };
+    const context: Context<Tables> = { model, settings, chance, languageOf, tables, signal };
     return processor(record, context);
   };
 

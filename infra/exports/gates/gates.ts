@@ -3,8 +3,10 @@ import { asksPassRate, type Evidence } from '../evidence.ts';
 import type { Removals } from '../removals.ts';
 import type { ExportSettings } from '../settings.ts';
 import { openBenchmarks, type GateFile } from './benchmarks.ts';
+import { constraintsGate } from './constraints.ts';
 import type { Candidate, Finding, Gate, InstructionGate } from './gate.ts';
 import { languageGate, languageOf } from './language.ts';
+import { languageOf as languageOfAny } from '../../constraints/language.ts';
 import { modelsGate } from './models.ts';
 import { passRateGate } from './pass-rate.ts';
 import { phrasesGate } from './phrases.ts';
@@ -31,7 +33,8 @@ export async function openGates(
   evidence: Evidence,
   chance: Chance,
 ): Promise<Gates> {
-  const { tokens, models, phrases, refusals, truncated, pass_rate, language } = settings;
+  const { tokens, models, phrases, refusals, truncated, pass_rate, language, constraints } =
+    settings;
   const benchmarks = await openBenchmarks(settings.benchmarks);
   const length = tokens.tokenizer === null ? null : await openTokensGate(tokens.tokenizer, tokens);
   const instruction: InstructionGate = (asked) =>
@@ -46,6 +49,7 @@ export async function openGates(
     ...(refusals === 'off' ? [] : [refusalsGate(refusals)]),
     ...(truncated === 'off' ? [] : [truncationGate(truncated, evidence)]),
     ...(asksPassRate(settings) ? [passRateGate(pass_rate, evidence)] : []),
+    ...(constraints ? [constraintsGate(languageOfAny)] : []),
     ...(length ? [length.gate] : []),
     ...(language === 'any' ? [] : [languageGate(languageOf)]),
     ({ pair }) => benchmarks.gate(pair),

@@ -64,7 +64,7 @@ describe('refusals', () => {
 
 describe('sides that were cut off', () => {
   const open = { node_id: 'r.0', parent_id: 'r', depth: 1, text: 'x', value: 1 };
-  const votes = { yes: 5, no: 0, invalid: 0, critique: '' };
+  const votes = { yes: 5, no: 0, invalid: 0, critique: '', judged_by: 'model' as const };
   const path = [{ ...open, ...votes, answer: 'Mended: [[start]]x' }];
   // The rejected side of a pair is response 2.
   const cut = [
@@ -144,7 +144,9 @@ test('the pass rate of an instruction says how hard it is', async () => {
       index,
       verdict: index < passed ? ('pass' as const) : ('fail' as const),
       critique: null,
+      judged_by: 'model' as const,
       votes: [],
+      checks: [],
     })),
   });
   const { kept, rejected } = await exportedOf(
@@ -357,5 +359,24 @@ describe('laws of all gates', () => {
     const left = Object.values(rejected).reduce((sum, count) => sum + count, 0);
     expect(counts.preference + left).toBe(messy.length);
     expect(texts['rejected.jsonl']!.trimEnd().split('\n')).toHaveLength(left);
+  });
+});
+
+describe('constraints that code can check', () => {
+  const pairs = [
+    pair('a', {
+      chosen: 'One, two.',
+      constraints: [{ id: 'punctuation:no_comma', arguments: '{}' }],
+    }),
+    pair('b', { constraints: [{ id: 'punctuation:no_comma', arguments: '{}' }] }),
+    pair('c', { chosen: 'One, two.', constraints: [{ id: 'made:up', arguments: '{}' }] }),
+  ];
+
+  test.each([
+    [true, ['1/a/0: broken-constraint (punctuation:no_comma: 1 comma; none allowed)']],
+    [false, []],
+  ])('keep a chosen side that breaks one out: %s', async (constraints, expected) => {
+    const { rejected } = await exportedOf({ pairs }, settingsWith({ ...allOff, constraints }));
+    expect(rejected).toEqual(expected);
   });
 });

@@ -39,6 +39,7 @@ export const allOff: GateSettings = {
   ...defaultExportSettings.gates,
   duplicates: { exact: false, near: null },
   phrases: [],
+  constraints: false,
   truncated: 'off',
 };
 

@@ -5,7 +5,10 @@ import { chooseNegatives } from '../../../processors/rules/negatives.ts';
 import type { Judged } from '../../../schemas/records.ts';
 
 const judged = (verdicts: readonly Judged['verdict'][]): readonly Judged[] =>
-  verdicts.map((verdict, index) => ({ index, verdict, critique: null, votes: [] }));
+  verdicts.map((verdict, index) => ({
+    ...{ index, verdict, critique: null, votes: [] },
+    ...{ judged_by: 'model', checks: [] },
+  }));
 
 const indices = (chosen: readonly Judged[]) => chosen.map(({ index }) => index);
 

@@ -50,9 +50,10 @@ test('(a) the refine turn of the accepted node, with the whole answer', () => {
 });
 
 describe('(b) of each tree one critique above one half and one below', () => {
-  const node = (node_id: string, value: number | null) =>
+  const node = (node_id: string, value: number | null, judged_by = 'model') =>
     ({
       id: `1/a/0/${node_id}`,
+      judged_by,
       messages,
       node_id,
       text: `text ${node_id}`,
@@ -146,6 +147,17 @@ describe('(c) one critique of the majority where the votes said both', () => {
   });
 });
 
+test('what code says of a text is nobody’s critique to learn', () => {
+  const nodes = [0.25, 0.75].map((value) => ({
+    ...{ id: `1/a/0/r.${value}`, node_id: `r.${value}`, messages, text: 't', value, critique: 'c' },
+    judged_by: 'code',
+  }));
+  expect(nodeRows(nodes as unknown as readonly SearchNode[], chance, prompts)).toEqual({
+    above: null,
+    below: null,
+  });
+});
+
 describe('the sets are shuffled, capped, deduplicated on the first turn, and shuffled again', () => {
   const row = (id: string, first = id): TrainingRow => ({
     id,
@@ -230,7 +242,10 @@ describe('the actor learns from some of the responses that passed', () => {
       reasoning: null,
       finish_reason: 'stop',
     })),
-    judged: verdicts.map((verdict, index) => ({ index, verdict, critique: null, votes: [] })),
+    judged: verdicts.map((verdict, index) => ({
+      ...{ index, verdict, critique: null, votes: [] },
+      ...{ judged_by: 'model' as const, checks: [] },
+    })),
   });
   const taken = (limit: number, record: ReturnType<typeof judged>, seed = 1) =>
     passingResponses(record, limit, chanceOf(seed, '1', 'a')).map(({ index }) => index);

@@ -18,7 +18,8 @@ type Value = number | null;
 const breadthFirst: Search = faithful.search;
 const depthFirst: Search = { ...faithful.search, strategy: 'depth-first' };
 
-const root = () => plant('bad', { value: 0, yes: 0, no: 5, invalid: 0, critique: 'c r' });
+const root = () =>
+  plant('bad', { value: 0, yes: 0, no: 5, invalid: 0, critique: 'c r', judged_by: 'model' });
 
 /** One step: every place gets a child, with the value that `valueOf` says. */
 function step(tree: Tree, search: Search, valueOf: (node: string) => Value): Grown {
@@ -36,7 +37,16 @@ function step(tree: Tree, search: Search, valueOf: (node: string) => Value): Gro
         calls: 1,
       },
       judgement:
-        value === null ? null : { value, yes: 0, no: 0, invalid: 0, critique: `c ${node_id}` },
+        value === null
+          ? null
+          : {
+              value,
+              yes: 0,
+              no: 0,
+              invalid: 0,
+              critique: `c ${node_id}`,
+              judged_by: 'model' as const,
+            },
     };
   });
   return grow(tree, answers, search);

@@ -84,7 +84,9 @@ describe('the majority of the readable votes', () => {
       index: 3,
       verdict,
       critique,
+      judged_by: 'model',
       votes: votes(letters),
+      checks: [],
     });
     expect(valueOf(count(votes(letters)))).toBe(value);
   });

@@ -1,0 +1,17 @@
+import { checksOn } from '../../../processors/rules/code.ts';
+import type { LanguageOf } from '../../../processors/rules/constraints/constraint.ts';
+import type { Gate } from './gate.ts';
+
+/**
+ * Leaves out pairs whose chosen text breaks a constraint that code can check, whoever has judged it: votes may be
+ * talked into anything, and what is learnt from such a pair is the opposite of what it is there for.
+ */
+export const constraintsGate =
+  (languageOf: LanguageOf): Gate =>
+  ({ pair, row }) => {
+    const checks = checksOn(row.chosen, pair.constraints, languageOf);
+    const broken = checks.find(({ outcome }) => outcome === 'broken');
+    return broken
+      ? { reason: 'broken-constraint', detail: `${broken.id}: ${broken.detail}` }
+      : null;
+  };
