@@ -10,7 +10,9 @@ export interface Account {
     /** Null without a price. */
     readonly cost: number | null;
   } | null;
-  readonly saved: Readonly<Record<'responses' | 'lazyVotes' | 'earlyVotes' | 'codeVotes' | 'children', Saved>> & {
+  readonly saved: Readonly<
+    Record<'responses' | 'lazyVotes' | 'earlyVotes' | 'codeVotes' | 'children', Saved>
+  > & {
     /** How far they had got, only the server knows. */
     readonly cancelledCalls: number;
   };

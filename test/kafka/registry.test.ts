@@ -161,7 +161,7 @@ describe('a registry that goes away in mid-use', () => {
     const late = await open({ url: server.url, timeoutMs: 500 });
     const instruction = {
       ...{ id: 'a', messages: [], constraints: [], source: '', extra: '{}' },
-      ...{ source_line: 0, responses: [], added_at: 0 },
+      ...{ source_line: 0, responses: [], added_at: 0, judge_by: null },
     };
     const bytes = serde.encode(topics.instructions, instruction);
 

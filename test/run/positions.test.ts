@@ -20,6 +20,7 @@ const group = 'spar.judge';
 async function publish({ log, serde }: Home, iteration = '1', partition = 0): Promise<void> {
   const value = serde.encode(topics.responses, {
     ...{ id: `${iteration}/a`, iteration, instruction_id: 'a', messages: [], constraints: [] },
+    judge_by: null,
     ...{ source: 'test', extra: '{}', responses: [], given: false, actor_model: 'm', ...noSpend },
   });
   const headers = { iteration };
@@ -30,6 +31,7 @@ async function publish({ log, serde }: Home, iteration = '1', partition = 0): Pr
 async function judged({ log, serde }: Home, partition = 0): Promise<void> {
   const value = serde.encode(topics.verdicts, {
     ...{ id: '1/a', iteration: '1', instruction_id: 'a', messages: [], constraints: [] },
+    judge_by: null,
     ...{ source: 'test', extra: '{}', responses: [], given: false, actor_model: 'm' },
     ...{ judged: [], judge_model: 'm', judge_prompt: '', ...noSpend, ...noSavings },
   });

@@ -57,6 +57,7 @@ test('an instruction is found by its id, whatever key its producer gave it', asy
     id: 'mine',
     messages: [{ role: 'user', content: 'a' }],
     constraints: [],
+    judge_by: null,
     source: '',
     extra: '{}',
     source_line: 0,
