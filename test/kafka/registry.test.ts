@@ -78,7 +78,14 @@ describe('our schemas', () => {
     await writer.prepare(Object.values(topics));
     const instruction = {
       ...{ id: 'a', messages: [{ role: 'user', content: 'Say “hello”.' }], constraints: [] },
-      ...{ source: 'file.jsonl', extra: '{}', source_line: 1, responses: [], added_at: 1.8e12 },
+      ...{
+        source: 'file.jsonl',
+        extra: '{}',
+        source_line: 1,
+        responses: [],
+        added_at: 1.8e12,
+        judge_by: null,
+      },
     };
     const bytes = writer.encode(topics.instructions, instruction);
     expect(await reader.decode('instruction', bytes)).toEqual(instruction);
