@@ -23,6 +23,8 @@ export interface Answered {
 export interface Refused {
   readonly nowMs: number;
   readonly sentMs: number;
+  /** How many choices it was for. */
+  readonly places: number;
   /** Places that other calls hold: so many the server has taken, or is still to answer. */
   readonly others: number;
 }
@@ -46,15 +48,20 @@ export interface AdaptiveLimits {
 
 export type Why = 'refused' | 'settled' | 'less came' | 'trial' | 'queue';
 
-/** How far the limit goes back from what was refused: where it was held, by so much; where it grew, by so many roots. */
-const [stepBack, roots] = [0.94, 1.1];
-/** A ramp that was refused before it had grown so much leads back to where it began, and so much of the way up. */
-const [further, closer] = [1.3, 0.25];
-/** Up to so much more than was served a ramp is half as fast, so that it is refused but once. */
+/** What runs of so many goes up and down by about their root: so many roots below what was refused is safe. */
+const roots = 1.6;
+/** A ramp that was refused changes the limit by so much of the way to what is safe. */
+const closer = 0.25;
+/** Unless it came so much further. */
+const further = 1.3;
+/** Up to so much more than what is held a ramp is half as fast, so that it is refused but once. */
 const gently = 1.25;
-/** Rounds without a refusal before the next ramp, and calls: with the most, less than one in a hundred is refused. */
-const quietRounds = 2;
-const [quietCallsMin, quietCallsMax] = [12, 140];
+/** A limit that is refused where it is held goes down by so much. */
+const stepBack = 0.05;
+/** So many more refused than answered, in places of what others hold and in calls: no chance, the server can do less. */
+const burst = { share: 0.1, calls: 3, answer: 0.25 };
+/** Calls without a refusal before the next ramp: with the most, less than one in a hundred is refused. */
+const [quietCallsMin, quietCallsMax] = [12, 110];
 /** A ramp goes on where the throughput has grown by at least so much of what the limit has. */
 const worth = 0.3;
 /** So much more than the throughput asks for while no call waits at the server: some must, or it has gaps. */
@@ -147,10 +154,12 @@ export class AdaptiveLimiter implements Limiter {
   /** Whether it was a refusal that ended the last ramp. */
   #wasRefused = false;
   #refusedMs = -Infinity;
-  /** Up to here the limit grows fast after a refusal, and there it stays; a fraction, for it moves in small steps. */
-  #served = Infinity;
-  /** Since the last refusal. */
-  #quiet = { places: 0, calls: 0 };
+  /** What is held after refusals; a fraction, for it moves in small steps. */
+  #level = Infinity;
+  /** Places that were refused beyond those answered. */
+  #excess = 0;
+  /** Calls since the last refusal, and how many of them let the next ramp begin. */
+  #quiet = 0;
   #quietCalls = quietCallsMin;
 
   /** What the limit brings, an average of so many rounds. */
@@ -177,8 +186,8 @@ export class AdaptiveLimiter implements Limiter {
   }
 
   answered({ nowMs, sentMs, places, tokens, isFull }: Answered): void {
-    this.#quiet.places += places;
-    this.#quiet.calls++;
+    this.#quiet++;
+    this.#excess = Math.max(0, this.#excess - burst.answer * places);
     const isOfNow = sentMs >= this.#sinceMs;
     if (isOfNow) this.#round ??= this.#newRound(this.#isFirst ? sentMs : nowMs);
     if (isFull) this.#grow(places);
@@ -197,31 +206,29 @@ export class AdaptiveLimiter implements Limiter {
     else if (this.#trial) this.#endTrial(this.#trial, this.#trial.from, nowMs);
   }
 
-  refused({ sentMs, nowMs, others }: Refused): void {
-    if (sentMs <= this.#refusedMs) {
-      // Of the same burst. It is at most what the server has taken.
-      this.#change(Math.min(this.#limit, others), 'refused');
-      this.#served = Math.max(1, Math.min(this.#served, this.#limit));
-      return;
+  refused({ sentMs, nowMs, places, others }: Refused): void {
+    this.#excess += places;
+    const isBurst = this.#excess > Math.max(burst.calls * places, burst.share * others);
+    const isRamp = this.#mode === 'ramp';
+    if (isBurst) {
+      // What others hold is what it has taken.
+      this.#level = Math.min(this.#level, this.#limit, Math.max(1, others));
+      this.#quietCalls = quietCallsMin;
+    } else if (sentMs > this.#refusedMs) {
+      const taken = Math.min(this.#limit, others + places);
+      const safe = Math.max(taken / 2, taken - roots * Math.sqrt(taken));
+      if (!this.#wasRefused) this.#level = safe;
+      else if (!isRamp) this.#level *= 1 - stepBack;
+      else if (taken > further * this.#level) this.#level = safe;
+      else this.#level += closer * (safe - this.#level);
+      if (isRamp) this.#quietCalls = Math.min(quietCallsMax, 2 * this.#quietCalls);
     }
-    const taken = Math.max(this.#limit / 2, Math.min(this.#limit, others));
-    const isRamp = this.#mode === 'ramp' && this.#wasRefused;
-    const isNearlyRight = isRamp || (this.#wasRefused && this.#quiet.places >= this.#limit);
-    // What runs of so many goes up and down by about their root.
-    const safe = Math.max(taken / 2, taken - roots * Math.sqrt(taken));
-    if (isRamp && taken < further * this.#served) {
-      this.#served += closer * Math.max(0, safe - this.#served);
-    } else {
-      this.#served = Math.max(1, isNearlyRight && !isRamp ? stepBack * taken : safe);
-    }
-    // A limit that is refused where it is held was too high, and that is no reason to wait with the next ramp.
-    this.#quietCalls = isRamp
-      ? Math.min(quietCallsMax, 2 * this.#quietCalls)
-      : Math.max(quietCallsMin, this.#quietCalls / 2);
-    this.#quiet = { places: 0, calls: 0 };
+    if (process.env.DBG) process.stderr.write(`${(nowMs/1000).toFixed(1)} ${this.#mode} limit ${this.#limit} others ${others}+${places} level ${this.#level.toFixed(1)} excess ${this.#excess} burst ${isBurst} quiet ${this.#quiet}/${this.#quietCalls} ${sentMs > this.#refusedMs}\n`);
+    this.#quiet = 0;
     this.#refusedMs = nowMs;
     this.#wasRefused = true;
-    this.#change(isNearlyRight ? this.#served : this.#limit / 2, 'refused');
+    // Until the next answer there is room for no more.
+    this.#change(Math.min(this.#level, others), 'refused');
     this.#hold(nowMs);
   }
 
@@ -245,13 +252,12 @@ export class AdaptiveLimiter implements Limiter {
 
   #grow(places: number): void {
     if (this.#mode === 'ramp') {
-      const isGentle = this.#wasRefused && this.#limit < gently * this.#served;
+      const isGentle = this.#wasRefused && this.#limit < gently * this.#level;
       this.#set(this.#limit + (isGentle ? Math.ceil(places / 2) : places));
     } else if (this.#mode === 'hold' && this.#wasRefused) {
-      const { places: quietPlaces, calls } = this.#quiet;
-      if (this.#limit < Math.floor(this.#served)) {
-        this.#set(Math.min(this.#served, this.#limit + places));
-      } else if (quietPlaces >= quietRounds * this.#limit && calls >= this.#quietCalls) {
+      if (this.#limit < Math.floor(this.#level)) {
+        this.#set(Math.min(this.#level, this.#limit + 2 * places));
+      } else if (this.#quiet >= this.#quietCalls) {
         this.#startRamp();
       }
     }
