@@ -1,3 +1,5 @@
+import { Chance } from './chance.ts';
+
 /** How many generations an endpoint may have in flight, as far as its answers show. Pure: the clock comes with the events. */
 export interface Limiter {
   readonly limit: number;
@@ -46,7 +48,7 @@ export interface AdaptiveLimits {
   readonly onChange?: (limit: number, why: Why) => void;
 }
 
-export type Why = 'refused' | 'settled' | 'less came' | 'trial' | 'queue';
+export type Why = 'refused' | 'by chance' | 'settled' | 'less came' | 'trial' | 'queue';
 
 /** What runs of so many goes up and down by about their root: so many roots below what was refused is safe. */
 const roots = 1.6;
@@ -54,14 +56,14 @@ const roots = 1.6;
 const closer = 0.25;
 /** Unless it came so much further. */
 const further = 1.3;
-/** Up to so much more than what is held a ramp is half as fast, so that it is refused but once. */
+/** Up to so much more than what is held a ramp is slow, so that it is refused but once. */
 const gently = 1.25;
 /** A limit that is refused where it is held goes down by so much. */
 const stepBack = 0.05;
 /** So many more refused than answered, in places of what others hold and in calls: no chance, the server can do less. */
 const burst = { share: 0.1, calls: 3, answer: 0.25 };
 /** Calls without a refusal before the next ramp: with the most, less than one in a hundred is refused. */
-const [quietCallsMin, quietCallsMax] = [12, 110];
+const [quietCallsMin, quietCallsMax] = [12, 125];
 /** A ramp goes on where the throughput has grown by at least so much of what the limit has. */
 const worth = 0.3;
 /** So much more than the throughput asks for while no call waits at the server: some must, or it has gaps. */
@@ -156,6 +158,7 @@ export class AdaptiveLimiter implements Limiter {
   #refusedMs = -Infinity;
   /** What is held after refusals; a fraction, for it moves in small steps. */
   #level = Infinity;
+  readonly #chance = new Chance();
   /** Places that were refused beyond those answered. */
   #excess = 0;
   /** Calls since the last refusal, and how many of them let the next ramp begin. */
@@ -187,6 +190,7 @@ export class AdaptiveLimiter implements Limiter {
 
   answered({ nowMs, sentMs, places, tokens, isFull }: Answered): void {
     this.#quiet++;
+    this.#chance.answered(this.#limit);
     this.#excess = Math.max(0, this.#excess - burst.answer * places);
     const isOfNow = sentMs >= this.#sinceMs;
     if (isOfNow) this.#round ??= this.#newRound(this.#isFirst ? sentMs : nowMs);
@@ -207,6 +211,15 @@ export class AdaptiveLimiter implements Limiter {
   }
 
   refused({ sentMs, nowMs, places, others }: Refused): void {
+    const back = this.#chance.refused(this.#limit);
+    if (back !== null) {
+      // Throughput is the measure, as with a server that never refuses.
+      this.#wasRefused = false;
+      this.#excess = 0;
+      this.#change(back, 'by chance');
+      this.#startRamp();
+    }
+    if (this.#chance.isAtWork) return;
     this.#excess += places;
     const isBurst = this.#excess > Math.max(burst.calls * places, burst.share * others);
     const isRamp = this.#mode === 'ramp';
@@ -253,7 +266,7 @@ export class AdaptiveLimiter implements Limiter {
   #grow(places: number): void {
     if (this.#mode === 'ramp') {
       const isGentle = this.#wasRefused && this.#limit < gently * this.#level;
-      this.#set(this.#limit + (isGentle ? Math.ceil(places / 2) : places));
+      this.#set(this.#limit + (isGentle ? Math.ceil(places / 3) : places));
     } else if (this.#mode === 'hold' && this.#wasRefused) {
       if (this.#limit < Math.floor(this.#level)) {
         this.#set(Math.min(this.#level, this.#limit + 2 * places));
