@@ -59,7 +59,7 @@ const further = 1.3;
 /** Up to so much more than what is held a ramp is slow, so that it is refused but once. */
 const gently = 1.25;
 /** A limit that is refused where it is held goes down by so much. */
-const stepBack = 0.05;
+const stepBack = 0.06;
 /** So many more refused than answered, in places of what others hold and in calls: no chance, the server can do less. */
 const burst = { share: 0.1, calls: 3, answer: 0.25 };
 /** Calls without a refusal before the next ramp: with the most, less than one in a hundred is refused. */
@@ -236,7 +236,6 @@ export class AdaptiveLimiter implements Limiter {
       else this.#level += closer * (safe - this.#level);
       if (isRamp) this.#quietCalls = Math.min(quietCallsMax, 2 * this.#quietCalls);
     }
-    if (process.env.DBG) process.stderr.write(`${(nowMs/1000).toFixed(1)} ${this.#mode} limit ${this.#limit} others ${others}+${places} level ${this.#level.toFixed(1)} excess ${this.#excess} burst ${isBurst} quiet ${this.#quiet}/${this.#quietCalls} ${sentMs > this.#refusedMs}\n`);
     this.#quiet = 0;
     this.#refusedMs = nowMs;
     this.#wasRefused = true;
@@ -371,6 +370,7 @@ export class AdaptiveLimiter implements Limiter {
   #startRamp(): void {
     this.#sinceMs = -Infinity;
     this.#mode = 'ramp';
+    this.#excess = 0;
     this.#trial = null;
     this.#ramp = [];
     this.#round = null;
