@@ -56,7 +56,7 @@ const roots = 1.6;
 const closer = 0.25;
 /** Unless it came so much further. */
 const further = 1.3;
-/** Up to so much more than what is held a ramp is slow, so that it is refused but once. */
+/** Up to so much more than what is held a ramp is a third as fast, so that it is refused but once. */
 const gently = 1.25;
 /** A limit that is refused where it is held goes down by so much. */
 const stepBack = 0.06;
@@ -136,9 +136,11 @@ interface Trial {
  *   how many are needed for the throughput that there is; or with a quarter more, which stays if it brings more. They
  *   become rarer the more of them change nothing.
  *
- * A refusal halves the limit, once for all calls that were sent before it, and it grows back fast to a little less than
- * what was refused. Where the limit has been served since the last refusal it is nearly right, and steps back but a
- * little. A server that tells how many wait there needs no trials.
+ * A refused limit is a level that moves little by little: down with each refusal while it is held, up by a part of what
+ * a ramp found. A ramp costs about one refusal and returns at once; it begins after so many calls without one that
+ * fewer than one in a hundred is refused. Many refusals at once mean that the server can do less: then what it has
+ * taken is the level. Refusals that do not become rarer when less is asked (`Chance`) are left out of account. A server
+ * that tells how many wait there needs no trials.
  */
 export class AdaptiveLimiter implements Limiter {
   readonly most: number;

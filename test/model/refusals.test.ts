@@ -47,7 +47,7 @@ async function askedAtOnce(options: Refusing) {
     const first = free.indexOf(Math.min(...free));
     const startMs = Math.max(now, free[first] as number);
     free[first] = startMs + latencyMs * (0.5 + random());
-    await time.sleep((free[first] as number) - now);
+    await time.sleep(free[first] - now);
   };
   const policy = retryPolicy(retries, time, send);
   let [asked, lost] = [0, 0];
