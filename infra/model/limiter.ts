@@ -241,8 +241,9 @@ export class AdaptiveLimiter implements Limiter {
     this.#quiet = 0;
     this.#refusedMs = nowMs;
     this.#wasRefused = true;
-    // Until the next answer there is room for no more.
-    this.#change(Math.min(this.#level, others), 'refused');
+    // Until the next answer there is room for no more; but one that was sent when few were says little.
+    const room = isBurst ? others : Math.max(others, this.#limit / 2);
+    this.#change(Math.min(this.#level, room), 'refused');
     this.#hold(nowMs);
   }
 
