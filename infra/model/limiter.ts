@@ -231,7 +231,7 @@ export class AdaptiveLimiter implements Limiter {
       this.#quietCalls = quietCallsMin;
     } else if (sentMs > this.#refusedMs) {
       const taken = Math.min(this.#limit, others + places);
-      const safe = Math.max(taken / 2, taken - roots * Math.sqrt(taken));
+      const safe = Math.max(this.#limit / 2, taken - roots * Math.sqrt(taken));
       if (!this.#wasRefused) this.#level = safe;
       else if (!isRamp) this.#level *= 1 - stepBack;
       else if (taken > further * this.#level) this.#level = safe;
