@@ -1,3 +1,5 @@
+import { Chance } from './chance.ts';
+
 /** How many generations an endpoint may have in flight, as far as its answers show. Pure: the clock comes with the events. */
 export interface Limiter {
   readonly limit: number;
@@ -23,6 +25,8 @@ export interface Answered {
 export interface Refused {
   readonly nowMs: number;
   readonly sentMs: number;
+  /** How many choices it was for. */
+  readonly places: number;
   /** Places that other calls hold: so many the server has taken, or is still to answer. */
   readonly others: number;
 }
@@ -44,17 +48,22 @@ export interface AdaptiveLimits {
   readonly onChange?: (limit: number, why: Why) => void;
 }
 
-export type Why = 'refused' | 'settled' | 'less came' | 'trial' | 'queue';
+export type Why = 'refused' | 'by chance' | 'settled' | 'less came' | 'trial' | 'queue';
 
-/** How far the limit goes back from what was refused: where it was held, by so much; where it grew, by so many roots. */
-const [stepBack, roots] = [0.94, 1.1];
-/** A ramp that was refused before it had grown so much leads back to where it began, and so much of the way up. */
-const [further, closer] = [1.3, 0.25];
-/** Up to so much more than was served a ramp is half as fast, so that it is refused but once. */
+/** What runs of so many goes up and down by about their root: so many roots below what was refused is safe. */
+const roots = 1.6;
+/** A ramp that was refused changes the limit by so much of the way to what is safe. */
+const closer = 0.25;
+/** Unless it came so much further. */
+const further = 1.3;
+/** Up to so much more than what is held a ramp is a third as fast, so that it is refused but once. */
 const gently = 1.25;
-/** Rounds without a refusal before the next ramp, and calls: with the most, less than one in a hundred is refused. */
-const quietRounds = 2;
-const [quietCallsMin, quietCallsMax] = [12, 140];
+/** A limit that is refused where it is held goes down by so much. */
+const stepBack = 0.06;
+/** So many more refused than answered, in places of what others hold and in calls: no chance, the server can do less. */
+const burst = { share: 0.1, calls: 3, answer: 0.25 };
+/** Calls without a refusal before the next ramp: with the most, less than one in a hundred is refused. */
+const [quietCallsMin, quietCallsMax] = [12, 125];
 /** A ramp goes on where the throughput has grown by at least so much of what the limit has. */
 const worth = 0.3;
 /** So much more than the throughput asks for while no call waits at the server: some must, or it has gaps. */
@@ -127,9 +136,11 @@ interface Trial {
  *   how many are needed for the throughput that there is; or with a quarter more, which stays if it brings more. They
  *   become rarer the more of them change nothing.
  *
- * A refusal halves the limit, once for all calls that were sent before it, and it grows back fast to a little less than
- * what was refused. Where the limit has been served since the last refusal it is nearly right, and steps back but a
- * little. A server that tells how many wait there needs no trials.
+ * A refused limit is a level that moves little by little: down with each refusal while it is held, up by a part of what
+ * a ramp found. A ramp costs about one refusal and returns at once; it begins after so many calls without one that
+ * fewer than one in a hundred is refused. Many refusals at once mean that the server can do less: then what it has
+ * taken is the level. Refusals that do not become rarer when less is asked (`Chance`) are left out of account. A server
+ * that tells how many wait there needs no trials.
  */
 export class AdaptiveLimiter implements Limiter {
   readonly most: number;
@@ -147,10 +158,13 @@ export class AdaptiveLimiter implements Limiter {
   /** Whether it was a refusal that ended the last ramp. */
   #wasRefused = false;
   #refusedMs = -Infinity;
-  /** Up to here the limit grows fast after a refusal, and there it stays; a fraction, for it moves in small steps. */
-  #served = Infinity;
-  /** Since the last refusal. */
-  #quiet = { places: 0, calls: 0 };
+  /** What is held after refusals; a fraction, for it moves in small steps. */
+  #level = Infinity;
+  readonly #chance = new Chance();
+  /** Places that were refused beyond those answered. */
+  #excess = 0;
+  /** Calls since the last refusal, and how many of them let the next ramp begin. */
+  #quiet = 0;
   #quietCalls = quietCallsMin;
 
   /** What the limit brings, an average of so many rounds. */
@@ -177,8 +191,9 @@ export class AdaptiveLimiter implements Limiter {
   }
 
   answered({ nowMs, sentMs, places, tokens, isFull }: Answered): void {
-    this.#quiet.places += places;
-    this.#quiet.calls++;
+    this.#quiet++;
+    this.#chance.answered(this.#limit);
+    this.#excess = Math.max(0, this.#excess - burst.answer * places);
     const isOfNow = sentMs >= this.#sinceMs;
     if (isOfNow) this.#round ??= this.#newRound(this.#isFirst ? sentMs : nowMs);
     if (isFull) this.#grow(places);
@@ -197,31 +212,38 @@ export class AdaptiveLimiter implements Limiter {
     else if (this.#trial) this.#endTrial(this.#trial, this.#trial.from, nowMs);
   }
 
-  refused({ sentMs, nowMs, others }: Refused): void {
-    if (sentMs <= this.#refusedMs) {
-      // Of the same burst. It is at most what the server has taken.
-      this.#change(Math.min(this.#limit, others), 'refused');
-      this.#served = Math.max(1, Math.min(this.#served, this.#limit));
-      return;
+  refused({ sentMs, nowMs, places, others }: Refused): void {
+    const back = this.#chance.refused(this.#limit);
+    if (back !== null) {
+      // Throughput is the measure, as with a server that never refuses.
+      this.#wasRefused = false;
+      this.#excess = 0;
+      this.#change(back, 'by chance');
+      this.#startRamp();
     }
-    const taken = Math.max(this.#limit / 2, Math.min(this.#limit, others));
-    const isRamp = this.#mode === 'ramp' && this.#wasRefused;
-    const isNearlyRight = isRamp || (this.#wasRefused && this.#quiet.places >= this.#limit);
-    // What runs of so many goes up and down by about their root.
-    const safe = Math.max(taken / 2, taken - roots * Math.sqrt(taken));
-    if (isRamp && taken < further * this.#served) {
-      this.#served += closer * Math.max(0, safe - this.#served);
-    } else {
-      this.#served = Math.max(1, isNearlyRight && !isRamp ? stepBack * taken : safe);
+    if (this.#chance.isAtWork) return;
+    this.#excess += places;
+    const isBurst = this.#excess > Math.max(burst.calls * places, burst.share * others);
+    const isRamp = this.#mode === 'ramp';
+    if (isBurst) {
+      // What others hold is what it has taken.
+      this.#level = Math.min(this.#level, this.#limit, Math.max(1, others));
+      this.#quietCalls = quietCallsMin;
+    } else if (sentMs > this.#refusedMs) {
+      const taken = Math.min(this.#limit, others + places);
+      const safe = Math.max(this.#limit / 2, taken - roots * Math.sqrt(taken));
+      if (!this.#wasRefused) this.#level = safe;
+      else if (!isRamp) this.#level *= 1 - stepBack;
+      else if (taken > further * this.#level) this.#level = safe;
+      else this.#level += closer * (safe - this.#level);
+      if (isRamp) this.#quietCalls = Math.min(quietCallsMax, 2 * this.#quietCalls);
     }
-    // A limit that is refused where it is held was too high, and that is no reason to wait with the next ramp.
-    this.#quietCalls = isRamp
-      ? Math.min(quietCallsMax, 2 * this.#quietCalls)
-      : Math.max(quietCallsMin, this.#quietCalls / 2);
-    this.#quiet = { places: 0, calls: 0 };
+    this.#quiet = 0;
     this.#refusedMs = nowMs;
     this.#wasRefused = true;
-    this.#change(isNearlyRight ? this.#served : this.#limit / 2, 'refused');
+    // Until the next answer there is room for no more; but one that was sent when few were says little.
+    const room = isBurst ? others : Math.max(others, this.#limit / 2);
+    this.#change(Math.min(this.#level, room), 'refused');
     this.#hold(nowMs);
   }
 
@@ -245,13 +267,12 @@ export class AdaptiveLimiter implements Limiter {
 
   #grow(places: number): void {
     if (this.#mode === 'ramp') {
-      const isGentle = this.#wasRefused && this.#limit < gently * this.#served;
-      this.#set(this.#limit + (isGentle ? Math.ceil(places / 2) : places));
+      const isGentle = this.#wasRefused && this.#limit < gently * this.#level;
+      this.#set(this.#limit + (isGentle ? Math.ceil(places / 3) : places));
     } else if (this.#mode === 'hold' && this.#wasRefused) {
-      const { places: quietPlaces, calls } = this.#quiet;
-      if (this.#limit < Math.floor(this.#served)) {
-        this.#set(Math.min(this.#served, this.#limit + places));
-      } else if (quietPlaces >= quietRounds * this.#limit && calls >= this.#quietCalls) {
+      if (this.#limit < Math.floor(this.#level)) {
+        this.#set(Math.min(this.#level, this.#limit + 2 * places));
+      } else if (this.#quiet >= this.#quietCalls) {
         this.#startRamp();
       }
     }
@@ -352,6 +373,7 @@ export class AdaptiveLimiter implements Limiter {
   #startRamp(): void {
     this.#sinceMs = -Infinity;
     this.#mode = 'ramp';
+    this.#excess = 0;
     this.#trial = null;
     this.#ramp = [];
     this.#round = null;

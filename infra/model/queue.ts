@@ -88,8 +88,8 @@ export class CallQueue {
   }
 
   /** The server refused, for now, a call that holds its places. */
-  refused({ places, ...refusal }: Omit<Refused, 'others'> & Pick<Answered, 'places'>): void {
-    this.#limiter.refused({ ...refusal, others: Math.max(0, this.#held - places) });
+  refused(refusal: Omit<Refused, 'others'>): void {
+    this.#limiter.refused({ ...refusal, others: Math.max(0, this.#held - refusal.places) });
   }
 
   observed(load: Load, nowMs: number): void {

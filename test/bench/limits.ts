@@ -3,10 +3,10 @@
  * and queue, before a simulated server with continuous batching, in simulated time; once with each of several fixed
  * limits, then with the limit that adapts, whose server first has all its slots, then half of them, then all again.
  *
- *   node test/bench/limits.ts [--slots 32,64,256,512] [--kinds queue,metrics,refuse,retry-after] [--most 2048] [--seconds 900]
+ *   node test/bench/limits.ts [--slots 32,64,256,512] [--kinds queue,metrics,refuse,retry-after,bounded] [--most 2048] [--seconds 900] [--seed 0]
  *
- * Prints JSON. For each kind of server (it queues; it queues and tells so at /metrics; it refuses, with and without
- * Retry-After) and number of slots: every fixed limit with its throughput, latency and share of refusals, the best of
+ * Prints JSON. For each kind of server (it queues; it queues and tells so at /metrics; it refuses, without and
+ * with Retry-After; it lets half as many wait as it runs, and refuses the others) and number of slots: every fixed limit with its throughput, latency and share of refusals, the best of
  * them, and for each phase of the adaptive limit the seconds until it does at least 95 % of what the best fixed limit
  * does for that many slots, and how it does in the phase's second half.
  */
@@ -29,13 +29,14 @@ import { virtualTime } from '../support/virtual-time.ts';
 const { values } = parseArgs({
   options: {
     slots: { type: 'string', default: '32,64,256,512' },
-    kinds: { type: 'string', default: 'queue,metrics,refuse,retry-after' },
+    kinds: { type: 'string', default: 'queue,metrics,refuse,retry-after,bounded' },
     most: { type: 'string', default: '2048' },
     seconds: { type: 'string', default: '900' },
+    seed: { type: 'string', default: '0' },
     trace: { type: 'boolean', default: false },
   },
 });
-type Kind = 'queue' | 'metrics' | 'refuse' | 'retry-after';
+type Kind = 'queue' | 'metrics' | 'refuse' | 'retry-after' | 'bounded';
 const kinds = values.kinds.split(',') as Kind[];
 const sizes = values.slots.split(',').map(Number);
 const most = Number(values.most);
@@ -47,6 +48,7 @@ const { limits, retries } = config.config;
 /** Fixed limits that are tried, in slots of the server. */
 const ratios = {
   queue: [1, 1.25, 1.5, 1.75, 2, 2.25, 2.5, 3],
+  bounded: [1, 1.25, 1.5, 1.6, 1.7, 1.8, 1.9, 2],
   refuse: [0.9, 1, 1.1, 1.15, 1.2, 1.25, 1.3, 1.35, 1.375, 1.4],
 };
 /** Share of the best throughput at which a smaller fixed limit is the better one, since its calls take less long. */
@@ -74,6 +76,7 @@ async function keepFull(
     time,
     slots,
     whenFull: refuses ? 'refuse' : 'queue',
+    waitingShare: kind === 'bounded' ? 0.5 : Infinity,
     retryAfterMs: kind === 'retry-after' ? 1000 : null,
   });
   const queue = new CallQueue(limiter);
@@ -118,7 +121,7 @@ async function keepFull(
     );
     await model.ask(requestOf(number), end.signal);
   };
-  let next = 0;
+  let next = Number(values.seed) * 1_000_000;
   const asker = async () => {
     while (!end.signal.aborted) await ask(next++).catch(unlessEnded);
   };
@@ -211,10 +214,16 @@ const fixedLimiter = (limit: number): Limiter => ({
 
 const nothing = () => Promise.resolve();
 
+const ratiosOf = (kind: Kind): readonly number[] =>
+  kind === 'bounded'
+    ? ratios.bounded
+    : kind === 'queue' || kind === 'metrics'
+      ? ratios.queue
+      : ratios.refuse;
+
 async function sweep(kind: Kind, slots: number) {
   const tried: (Figures & { readonly limit: number })[] = [];
-  const kindOfRatios = kind === 'queue' || kind === 'metrics' ? 'queue' : 'refuse';
-  for (const ratio of ratios[kindOfRatios]) {
+  for (const ratio of ratiosOf(kind)) {
     const limit = Math.round(ratio * slots);
     const server = await keepFull(kind, slots, fixedLimiter(limit), phaseMs, nothing);
     tried.push({ limit, ...figuresOf(server, slots, phaseMs / 6, phaseMs) });

@@ -24,7 +24,7 @@ function limiterOf(first: number, most = 1000) {
     answers,
     wait: (ms: number) => (now += ms),
     /** A call that is sent now is refused at once. */
-    refuse: (others: number) => limiter.refused({ nowMs: now, sentMs: now, others }),
+    refuse: (others: number) => limiter.refused({ nowMs: now, sentMs: now, places: 1, others }),
     /** So many limits' worth of answers, each of a server that runs so many calls at once and lets the others wait. */
     serve: (rounds: number, slots: number) => {
       for (let round = 0; round < rounds; round++) {
@@ -64,19 +64,13 @@ describe('from a cold start', () => {
 });
 
 describe('a refusal', () => {
-  test('halves the limit, once for all calls that were sent before', () => {
-    const { limiter, changes, refuse, wait } = limiterOf(64);
+  test('leads back to what is safe, once for all calls that were sent before', () => {
+    const { limiter, changes, wait } = limiterOf(64);
     wait(10);
-    limiter.refused({ nowMs: 10, sentMs: 0, others: 63 });
-    limiter.refused({ nowMs: 11, sentMs: 1, others: 62 });
-    expect(limiter.limit).toBe(32);
-    wait(10);
-    refuse(31);
-    expect(limiter.limit).toBe(16);
-    expect(changes).toEqual([
-      [32, 'refused'],
-      [16, 'refused'],
-    ]);
+    limiter.refused({ nowMs: 10, sentMs: 0, places: 1, others: 63 });
+    limiter.refused({ nowMs: 11, sentMs: 1, places: 1, others: 62 });
+    expect(limiter.limit).toBe(51);
+    expect(changes).toEqual([[51, 'refused']]);
   });
 
   test('leaves no more than the server has taken', () => {
@@ -94,25 +88,16 @@ describe('a refusal', () => {
     expect(limiter.limit).toBe(1);
   });
 
-  test('is forgotten fast up to a little less than what was refused, and only slowly beyond', () => {
+  test('takes but a little where the limit is held, and the call that is refused until the next answer', () => {
     const { limiter, refuse, answers, wait } = limiterOf(100);
     refuse(99);
-    expect(limiter.limit).toBe(50);
+    expect(limiter.limit).toBe(84);
     wait(latencyMs);
-    answers(49);
-    expect(limiter.limit).toBe(88);
-    answers(20);
-    expect(limiter.limit).toBe(88);
-  });
-
-  test('takes but a little where the limit has been served since the last one', () => {
-    const { limiter, refuse, answers, wait } = limiterOf(100);
-    refuse(99);
-    wait(latencyMs);
-    answers(120);
-    expect(limiter.limit).toBe(88);
-    refuse(87);
-    expect(limiter.limit).toBe(81);
+    answers(4);
+    refuse(70);
+    expect(limiter.limit).toBe(70);
+    answers(10);
+    expect(limiter.limit).toBe(78);
   });
 
   test('is looked for again when it has been quiet for long; the longer, the more often it was there', () => {
@@ -243,7 +228,7 @@ property.prop([
         });
       }
     } else if (what.what === 'refused') {
-      limiter.refused({ nowMs: now, sentMs: now - what.agoMs, others: what.others });
+      limiter.refused({ nowMs: now, sentMs: now - what.agoMs, places: 1, others: what.others });
     } else {
       limiter.observed(what, now);
     }

@@ -142,7 +142,7 @@ describe('the limiter', () => {
     expect(heard).toEqual([
       { ...answer, isFull: false },
       { ...answer, isFull: true },
-      { nowMs: 30, sentMs: 20, others: 3 },
+      { nowMs: 30, sentMs: 20, places: 2, others: 3 },
     ]);
   });
 });

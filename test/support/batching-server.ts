@@ -21,6 +21,8 @@ export interface BatchingServerOptions {
   readonly slots: number;
   /** What happens to a request beyond them: it waits in order of arrival, or is refused with 429. */
   readonly whenFull: 'queue' | 'refuse';
+  /** Where they queue: sequences that may wait, as a share of the slots; a request with which it were more is refused. */
+  readonly waitingShare?: number;
   /** Time for each token of the prompt that is not in the cache; the n choices of a request share it. */
   readonly prefillMsPerToken?: number;
   /** Time for each token of a choice. */
@@ -79,6 +81,7 @@ const charactersPerToken = 4;
  */
 export function batchingServer(options: BatchingServerOptions): BatchingServer {
   const { time, whenFull, lengths = usualLengths, retryAfterMs = null } = options;
+  const waitingShare = whenFull === 'refuse' ? 0 : (options.waitingShare ?? Infinity);
   const { prefillMsPerToken = 0.1, decodeMsPerToken = 20, cacheTokens = 500_000 } = options;
   const truth = { ...simulatorDefaults, ...options.truth };
   const cache = new Set<string>();
@@ -173,7 +176,7 @@ export function batchingServer(options: BatchingServerOptions): BatchingServer {
         slotMs: 0,
       };
       calls.push(entry);
-      if (whenFull === 'refuse' && busy + call.n > slots) {
+      if (busy + waiting.size + call.n > slots * (1 + waitingShare)) {
         entry.ending = 'refused';
         entry.endedMs = time.monotonic();
         throw new CallError('rate-limited', 'batching refused for now (429: full)', {
