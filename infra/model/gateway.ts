@@ -9,7 +9,14 @@ import { onAborted, unlessAborted } from '../signals.ts';
 import { StorageError } from '../sqlite.ts';
 import type { Time } from '../time.ts';
 import { drawIds, seedOf, shareOf, type Origin } from './draw.ts';
-import { CallError, type Call, type CallAnswer, type Endpoint, type Purpose } from './endpoint.ts';
+import {
+  CallError,
+  type Call,
+  type CallAnswer,
+  type Endpoint,
+  type Purpose,
+  type Usage,
+} from './endpoint.ts';
 import type { Ledger } from './ledger.ts';
 import type { Policy } from './policy.ts';
 import type { CallQueue, Turn } from './queue.ts';
@@ -223,6 +230,10 @@ export function createGateway(
       return entries;
     } catch (error) {
       if (error instanceof AnsweredElsewhere) return error.entries;
+      // The last try of a call that is given up: it is no retry.
+      if (error instanceof CallError) {
+        ledger.count(origin.iteration, paidFor(error.usage, role.price));
+      }
       if (asker.reason instanceof Cancelled) {
         ledger.count(origin.iteration, { [`cancelled.${purpose}`]: 1 });
       }
@@ -431,16 +442,18 @@ function retryCounters(
         : kind === 'timeout' || kind === 'cut' || kind === 'unusable'
           ? kind
           : `${kind === 'forbidden' ? 'refused' : 'down'}${status === null ? '' : `.${status}`}`;
-  return {
-    [`retries.${reason}`]: 1,
-    // An answer that could not be used was generated, and is paid for, all the same.
-    ...(usage && {
-      'tokens.prompt': usage.prompt_tokens,
-      'tokens.completion': usage.completion_tokens,
-      ...(price && { cost: costOf(usage, price) }),
-    }),
-  };
+  return { [`retries.${reason}`]: 1, ...paidFor(usage, price) };
 }
+
+/** An answer that could not be used was generated, and is paid for, all the same. */
+const paidFor = (usage: Usage | null, price: RoleLanes['price']): Record<string, number> =>
+  usage
+    ? {
+        'tokens.prompt': usage.prompt_tokens,
+        'tokens.completion': usage.completion_tokens,
+        ...(price && { cost: costOf(usage, price) }),
+      }
+    : {};
 
 function forProcessor(error: unknown, { endpoint }: Lane, { role }: ModelRequest): unknown {
   if (!(error instanceof CallError)) return error;

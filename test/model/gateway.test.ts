@@ -672,6 +672,24 @@ describe('what it cost', () => {
     expect(ledger.thisRun).toMatchObject({ 'tokens.prompt': 17, 'tokens.completion': 24 });
   });
 
+  test('and so was the last one of a call that is given up', async () => {
+    const usage = { prompt_tokens: 7, completion_tokens: 9 };
+    let bad: number | null = null;
+    const { model, ledger } = setup({
+      answer: (call, number) => {
+        bad ??= call.seed;
+        if (call.seed === bad) throw new CallError('unusable', 'garbage', { usage });
+        return plain(call, number);
+      },
+    });
+    const given = model.ask(request, never);
+    // Others are answered, so that it is not the endpoint's fault.
+    const other = model.ask(draws({ round: 1 }), never);
+    await expect(given).rejects.toThrow('garbage');
+    await other;
+    expect(ledger.thisRun).toMatchObject({ 'retries.unusable': 2, 'tokens.prompt': 31 });
+  });
+
   test('an attempt after an unusable answer counts as a retry, once', async () => {
     const { model, ledger } = setup();
     await model.ask(draws({ attempt: 1 }), never);
