@@ -7,11 +7,12 @@ import {
   type Family,
   type LanguageOf,
 } from './constraints/constraint.ts';
+import { ifbench } from './constraints/ifbench/families.ts';
 import { ifeval } from './constraints/ifeval/families.ts';
 import { neutralised } from './neutral.ts';
 
 /** Every constraint that code can check, by its name. */
-const families: Readonly<Record<string, Family>> = ifeval;
+const families: Readonly<Record<string, Family>> = { ...ifeval, ...ifbench };
 
 /**
  * Code's verdict on a text, one for each constraint of the instruction, in their order.

@@ -60,7 +60,14 @@ describe('what code finds', () => {
       'satisfied',
       '5 words; at least 5 wanted',
     ],
-    ['a constraint of another set', 'x', strange, 'unknown', 'there is no constraint made:up'],
+    [
+      "one of IFBench's",
+      '1 and 2',
+      { id: 'count:numbers', arguments: '{"N":2}' },
+      'satisfied',
+      '2 numbers; exactly 2 wanted',
+    ],
+    ['a constraint that nobody knows', 'x', strange, 'unknown', 'there is no constraint made:up'],
     [
       'an argument that is wrong',
       'x',
