@@ -112,7 +112,7 @@ async function rateOf(workers: number, cluster: Cluster): Promise<number> {
       pipeline,
       models: { default: { url: cluster.model, model: 'bench' } },
       ...{ sample: { responses: 1 }, judge: { votes: 1 } },
-      limits: { max_in_flight: inFlight, shutdown_ms: 2000 },
+      limits: { max_in_flight: inFlight, first_in_flight: inFlight, shutdown_ms: 2000 },
       kafka: { brokers: cluster.brokers },
       registry: { url: cluster.registry },
     }),

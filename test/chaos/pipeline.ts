@@ -113,6 +113,7 @@ const configOf = (
   search: { branch: 2, keep: 1, depth: 2 },
   limits: {
     max_in_flight: options.inFlight,
+    first_in_flight: options.inFlight,
     records: 8192,
     open_trees: 5000,
     shutdown_ms: 20_000,
