@@ -1,4 +1,5 @@
 import type { Answered, Limiter, Load, Refused } from './limiter.ts';
+import { Heap } from '../heap.ts';
 import { onAborted } from '../signals.ts';
 
 /**
@@ -11,7 +12,8 @@ import { onAborted } from '../signals.ts';
 export class CallQueue {
   readonly #limiter: Limiter;
   #held = 0;
-  readonly #waiting: Waiting[] = [];
+  /** Tens of thousands of calls may wait. */
+  readonly #waiting = new Heap(before);
   #sequence = 0;
   #closed = false;
 
@@ -33,7 +35,7 @@ export class CallQueue {
   }
 
   get waiting(): number {
-    return this.#waiting.length;
+    return this.#waiting.size;
   }
 
   /**
@@ -58,14 +60,12 @@ export class CallQueue {
       start: () => resolve(undefined),
     };
     const abandon = () => {
-      const index = this.#waiting.indexOf(entry);
-      if (index < 0) return;
-      removeAt(this.#waiting, index);
+      if (!this.#waiting.delete(entry)) return;
       reject(signal.reason as Error);
       this.#start();
     };
     const stopWaiting = onAborted(signal, abandon);
-    push(this.#waiting, entry);
+    this.#waiting.push(entry);
     this.#start();
     try {
       await promise;
@@ -83,7 +83,7 @@ export class CallQueue {
 
   /** A call that holds its places was answered. */
   answered(answer: Omit<Answered, 'isFull'>): void {
-    this.#limiter.answered({ ...answer, isFull: this.#waiting.length > 0 });
+    this.#limiter.answered({ ...answer, isFull: this.#waiting.size > 0 });
     this.#start();
   }
 
@@ -104,10 +104,10 @@ export class CallQueue {
 
   #start(): void {
     if (this.#closed) return;
-    for (let first = this.#waiting[0]; first; first = this.#waiting[0]) {
+    for (let first = this.#waiting.first; first; first = this.#waiting.first) {
       // Strictly in order: letting a narrow call past a wide one would starve the wide one.
       if (this.#held > 0 && this.#held + first.places > this.#limiter.limit) return;
-      removeAt(this.#waiting, 0);
+      this.#waiting.shift();
       this.#held += first.places;
       first.start();
     }
@@ -132,43 +132,3 @@ interface Waiting extends Turn {
 
 const before = (a: Waiting, b: Waiting): boolean =>
   (a.rank - b.rank || a.order - b.order || a.ask - b.ask || a.sequence - b.sequence) < 0;
-
-/** A binary heap in an array: tens of thousands of calls may wait. */
-function push(heap: Waiting[], entry: Waiting): void {
-  heap.push(entry);
-  rise(heap, heap.length - 1, entry);
-}
-
-function removeAt(heap: Waiting[], index: number): void {
-  const last = heap.pop();
-  if (!last || index >= heap.length) return;
-  const sunk = sink(heap, index, last);
-  rise(heap, sunk, last);
-}
-
-function rise(heap: Waiting[], from: number, entry: Waiting): void {
-  let index = from;
-  while (index > 0) {
-    const above = (index - 1) >> 1;
-    const parent = heap[above];
-    if (!parent || !before(entry, parent)) break;
-    heap[index] = parent;
-    index = above;
-  }
-  heap[index] = entry;
-}
-
-function sink(heap: Waiting[], from: number, entry: Waiting): number {
-  let index = from;
-  for (;;) {
-    let below = 2 * index + 1;
-    const [left, right] = [heap[below], heap[below + 1]];
-    if (!left) break;
-    const least = right && before(right, left) ? (below++, right) : left;
-    if (!before(least, entry)) break;
-    heap[index] = least;
-    index = below;
-  }
-  heap[index] = entry;
-  return index;
-}

@@ -1,3 +1,4 @@
+import { Heap } from '../../infra/heap.ts';
 import type { Time } from '../../infra/time.ts';
 
 /** A clock that runs as fast as the work on it: hours of a simulated server pass in seconds of ours. */
@@ -24,7 +25,7 @@ const unseenMsMax = 5000;
 export function virtualTime(): VirtualTime {
   let now = 0;
   let sequence = 0;
-  const asleep: Sleeper[] = [];
+  const asleep = new Heap(before);
   const turn = () => new Promise((resolve) => setImmediate(resolve));
 
   async function settle(): Promise<void> {
@@ -48,10 +49,10 @@ export function virtualTime(): VirtualTime {
         wake: () => resolve(undefined),
       };
       const abandon = () => {
-        removeAt(asleep, asleep.indexOf(sleeper));
+        asleep.delete(sleeper);
         reject(signal?.reason as Error);
       };
-      push(asleep, sleeper);
+      asleep.push(sleeper);
       signal?.addEventListener('abort', abandon, { once: true });
       try {
         await promise;
@@ -66,7 +67,7 @@ export function virtualTime(): VirtualTime {
       for (let unseenMs = 0; ;) {
         await settle();
         if (ended) return work;
-        const next = asleep[0];
+        const next = asleep.shift();
         if (!next) {
           if (++unseenMs > unseenMsMax) throw new Error('the work waits, and nobody is asleep');
           await new Promise((resolve) => setTimeout(resolve, 1));
@@ -74,7 +75,6 @@ export function virtualTime(): VirtualTime {
         }
         unseenMs = 0;
         now = Math.max(now, next.untilMs);
-        removeAt(asleep, 0);
         next.wake();
       }
     },
@@ -83,43 +83,3 @@ export function virtualTime(): VirtualTime {
 
 const before = (a: Sleeper, b: Sleeper): boolean =>
   a.untilMs !== b.untilMs ? a.untilMs < b.untilMs : a.sequence < b.sequence;
-
-/** A binary heap in an array. */
-function push(heap: Sleeper[], sleeper: Sleeper): void {
-  heap.push(sleeper);
-  rise(heap, heap.length - 1, sleeper);
-}
-
-function removeAt(heap: Sleeper[], index: number): void {
-  if (index < 0) return;
-  const last = heap.pop();
-  if (!last || index >= heap.length) return;
-  rise(heap, sink(heap, index, last), last);
-}
-
-function rise(heap: Sleeper[], from: number, sleeper: Sleeper): void {
-  let index = from;
-  while (index > 0) {
-    const above = (index - 1) >> 1;
-    const parent = heap[above];
-    if (!parent || !before(sleeper, parent)) break;
-    heap[index] = parent;
-    index = above;
-  }
-  heap[index] = sleeper;
-}
-
-function sink(heap: Sleeper[], from: number, sleeper: Sleeper): number {
-  let index = from;
-  for (;;) {
-    let below = 2 * index + 1;
-    const [left, right] = [heap[below], heap[below + 1]];
-    if (!left) break;
-    const least = right && before(right, left) ? (below++, right) : left;
-    if (!before(least, sleeper)) break;
-    heap[index] = least;
-    index = below;
-  }
-  heap[index] = sleeper;
-  return index;
-}
