@@ -37,7 +37,7 @@ test('the packed package, installed elsewhere, runs', async () => {
     { cwd: folder, encoding: 'utf8' },
   );
   expect(JSON.parse(checked)).toEqual([
-    25,
+    81,
     'Do not use any commas.',
     { satisfied: false, detail: '1 comma; none allowed' },
     true,
