@@ -45,7 +45,9 @@ export async function adminOf(kafka: Kafka): Promise<Admin> {
 export async function send(kafka: Kafka, topic: string, values: readonly string[]): Promise<void> {
   const producer = kafka.producer();
   await producer.connect();
-  await producer.send({ topic, acks: -1, messages: values.map((value) => ({ value })) });
+  // One by one: of a topic that was made just now one partition may refuse, and the client would send what the others
+  // took once more.
+  for (const value of values) await producer.send({ topic, acks: -1, messages: [{ value }] });
   await producer.disconnect();
 }
 
