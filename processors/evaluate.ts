@@ -167,8 +167,8 @@ const unasked = {
 };
 
 /**
- * What code decides; otherwise votes until they decide, all of them again after a tie: rounds are never pooled, and only the last one counts. One
- * that is cancelled comes back as far as it got, with what that has cost.
+ * What code decides; otherwise votes until they decide, all of them again after a tie: rounds are never pooled, and
+ * only the last one counts. One that is cancelled comes back as far as it got, with what that has cost.
  */
 async function judgeAfresh(
   candidate: Candidate,

@@ -135,7 +135,7 @@ export async function ask(tasks: readonly Task[], options: AskOptions): Promise<
   for (const one of [working, watching]) one.catch(() => undefined);
   try {
     await Promise.race([working, watching, stopped.promise]);
-    if (stop.aborted) await finishCalls();
+    if (stop.aborted) await lanes.finish(ledger, shutdownMs);
   } finally {
     stop.removeEventListener('abort', onStop);
     aborted.abort(new Error('the evaluation is over'));
@@ -143,13 +143,6 @@ export async function ask(tasks: readonly Task[], options: AskOptions): Promise<
     await lanes.close();
   }
   return { answers: [...answers], counters: ledger.thisRun };
-
-  /** Calls that were sent have a moment to be answered, since they are paid for. */
-  async function finishCalls(): Promise<void> {
-    for (const { queue } of lanes.all) queue.close();
-    const deadline = time.monotonic() + shutdownMs;
-    while (ledger.inFlight.sample > 0 && time.monotonic() < deadline) await time.sleep(20);
-  }
 }
 
 const watchMs = 500;

@@ -17,6 +17,7 @@ import { Unavailable, UsageError } from '../errors.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Log } from '../log/log.ts';
 import type { Ledger } from '../model/ledger.ts';
+import { onAborted } from '../signals.ts';
 import type { Time } from '../time.ts';
 import type { Endpoints } from './lanes.ts';
 import { createTallyReader, follower, type Tally } from './tally.ts';
@@ -400,13 +401,13 @@ export function createBudget(options: BudgetOptions): Budget {
         if (index >= 0) waiting.splice(index, 1);
         reject(signal.reason as Error);
       };
-      signal.addEventListener('abort', leave, { once: true });
+      const stopWaiting = onAborted(signal, leave);
       waiting.push(entry);
       letBegin();
       try {
         await promise;
       } finally {
-        signal.removeEventListener('abort', leave);
+        stopWaiting();
       }
     },
     answered: check,

@@ -238,10 +238,7 @@ export function createEngine(options: EngineOptions): Engine {
   /** A stop waits a little for calls that are under way: their answers are journaled and need not be paid again. */
   async function finishCalls(): Promise<void> {
     runtime.stopIntake();
-    for (const { queue } of lanes.all) queue.close();
-    const deadline = time.monotonic() + config.limits.shutdown_ms;
-    const waiting = () => Object.values(ledger.inFlight).some((calls) => calls > 0);
-    while (waiting() && time.monotonic() < deadline) await time.sleep(20);
+    await lanes.finish(ledger, config.limits.shutdown_ms);
   }
 }
 

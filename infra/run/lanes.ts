@@ -33,6 +33,8 @@ export interface Lanes {
   ready(signal: AbortSignal): Promise<readonly Readiness[]>;
   /** The least context of all endpoints; null while unknown. */
   readonly contextTokens: number | null;
+  /** No call begins any more, and those that were sent, as the ledger has it, have a moment to be answered. */
+  finish(ledger: Pick<Ledger, 'inFlight'>, withinMs: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -137,6 +139,12 @@ export function openLanes(
     },
     probeWith(journal, ledger, iteration) {
       home = { journal, ledger, iteration };
+    },
+    async finish(ledger, withinMs) {
+      for (const { lane } of entries.values()) lane.queue.close();
+      const deadline = time.monotonic() + withinMs;
+      const waiting = () => Object.values(ledger.inFlight).some((calls) => calls > 0);
+      while (waiting() && time.monotonic() < deadline) await time.sleep(20);
     },
     async close() {
       await Promise.all([...entries.values()].map(({ close }) => close()));

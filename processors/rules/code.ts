@@ -24,19 +24,18 @@ export const checksOn = (
   text: string,
   constraints: readonly Constraint[],
   languageOf: LanguageOf,
-): readonly Check[] =>
-  constraints.map((constraint) => {
+): readonly Check[] => {
+  const { check } = checkerOf(families, languageOf);
+  return constraints.map((constraint) => {
     const { id } = constraint;
     try {
-      const { satisfied, detail } = checkerOf(families, languageOf).check(
-        readable(constraint),
-        text,
-      );
+      const { satisfied, detail } = check(readable(constraint), text);
       return { id, outcome: satisfied ? 'satisfied' : 'broken', detail };
     } catch (error) {
       return { id, outcome: 'unknown', detail: messageOf(error) };
     }
   });
+};
 
 /** Whether there is any constraint that code can check. */
 export const isCheckable = (constraints: readonly Constraint[]): boolean =>
@@ -109,10 +108,13 @@ export function codeCritique(checks: readonly Check[], constraints: readonly Con
   ].join('\n');
 }
 
+/** Languages are no matter of descriptions. */
+const { describe } = checkerOf(families, () => null);
+
 /** What a constraint asks for, in plain words; null if code cannot check it. */
 function descriptionOf(constraint: Constraint): string | null {
   try {
-    return checkerOf(families, () => null).describe(readable(constraint));
+    return describe(readable(constraint));
   } catch {
     return null;
   }

@@ -22,11 +22,6 @@ import { openSqliteJournal } from '../../infra/journal/sqlite.ts';
 import { openKafkaLog, type KafkaLog } from '../../infra/log/kafka/kafka.ts';
 import { kafkaDefaults, type KafkaSettings } from '../../infra/log/kafka/settings.ts';
 import { silentLogger } from '../../infra/logger.ts';
-import { createGateway } from '../../infra/model/gateway.ts';
-import { createLedger } from '../../infra/model/ledger.ts';
-import { AdaptiveLimiter } from '../../infra/model/limiter.ts';
-import { CallQueue } from '../../infra/model/queue.ts';
-import { retryPolicy } from '../../infra/model/policy.ts';
 import { openIteration } from '../../infra/run/iteration.ts';
 import { createContexts } from '../../infra/runtime/contexts.ts';
 import { headersFor } from '../../infra/runtime/headers.ts';
@@ -41,6 +36,8 @@ import { nameOnLog, step, type Dataflow } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import { settingsWith } from '../support/script.ts';
 import { instantModel } from '../support/model.ts';
+import { openGateway } from './gateway.ts';
+import { median } from './parts.ts';
 
 // As anybody would plug it in. The adapter's own does not unpack: it reads batches without kafkajs.
 const [compress, decompress] = [promisify(zstdCompress), promisify(zstdDecompress)];
@@ -285,34 +282,8 @@ async function ours({ log, serde, pipeline }: Bench, asks: boolean): Promise<num
     file: join(folder, `${pipeline}-${asks}.sqlite`),
     time: systemTime,
   });
-  const lane = {
-    endpoint: instantModel({ failRate: 0.4, refineRate: 0.4, keepCalls: false }),
-    queue: new CallQueue(new AdaptiveLimiter({ most: 100_000, first: 100_000 })),
-    policy: retryPolicy(
-      {
-        ...{ attempts: 3, firstDelayMs: 10, maxDelayMs: 100, maxRetryAfterMs: 1000 },
-        ...{ downAfter: 10, busyAfter: 30, downFirstDelayMs: 10, downMaxDelayMs: 100 },
-      },
-      systemTime,
-      () => Promise.resolve(),
-    ),
-    choicesMax: Infinity,
-    usageCoversAll: true,
-  };
-  const role = {
-    ...{ lanes: [lane] as const, price: null, deadlineMs: 10_000, choicesMax: 128 },
-  };
-  const gateway = createGateway(
-    {
-      actor: { ...role, version: 'actor-1' },
-      judge: { ...role, version: 'judge-1' },
-      refiner: { ...role, version: 'refiner-1' },
-    },
-    journal,
-    createLedger(journal),
-    systemTime,
-    () => Promise.resolve(),
-  );
+  const model = instantModel({ failRate: 0.4, refineRate: 0.4, keepCalls: false });
+  const gateway = openGateway(model, journal);
   const runtime = new Runtime({
     dataflow: flowOf(async (record, context) => {
       if (asks) {
@@ -360,9 +331,6 @@ async function ours({ log, serde, pipeline }: Bench, asks: boolean): Promise<num
   await journal.close();
   return perSecond;
 }
-
-const median = (numbers: readonly number[]): number =>
-  numbers.toSorted((one, other) => one - other)[Math.floor(numbers.length / 2)] ?? 0;
 
 try {
   const results: object[] = [];

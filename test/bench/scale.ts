@@ -16,17 +16,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { startBroker } from '../../infra/cluster/broker.ts';
 import { startRegistry } from '../../infra/cluster/registry.ts';
-import { openConfluentRegistry } from '../../infra/codec/confluent-registry.ts';
 import { openKafkaLog } from '../../infra/log/kafka/kafka.ts';
 import { kafkaDefaults } from '../../infra/log/kafka/settings.ts';
-import { openTopicAdmin } from '../../infra/log/kafka/topics.ts';
 import type { Log } from '../../infra/log/log.ts';
 import { scan } from '../../infra/log/scan.ts';
 import { silentLogger } from '../../infra/logger.ts';
 import { systemTime } from '../../infra/time.ts';
-import { applyTopics } from '../../infra/topics/topics.ts';
 import { nameOnLog } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
+import { makeTopics } from '../support/topics.ts';
 import { rounded, startServer, startSpar } from './parts.ts';
 
 const { values } = parseArgs({
@@ -47,25 +45,6 @@ interface Cluster {
   readonly brokers: string;
   readonly registry: string;
   readonly model: string;
-}
-
-async function makeTopics({ brokers, registry: url }: Cluster, pipeline: string): Promise<void> {
-  const registry = await openConfluentRegistry({ url });
-  const settings = { ...kafkaDefaults, brokers: [brokers] };
-  const admin = openTopicAdmin({ settings, time: systemTime, logger: silentLogger });
-  try {
-    await applyTopics({
-      topics: Object.values(topics),
-      asked: { pipeline, partitions, replication: 1, compression: settings.compression },
-      admin,
-      registry,
-      time: systemTime,
-      report: () => Promise.resolve(),
-    });
-  } finally {
-    await admin.close();
-    registry.close();
-  }
 }
 
 const openLog = ({ brokers }: Cluster, pipeline: string) =>
@@ -117,7 +96,7 @@ async function rateOf(workers: number, cluster: Cluster): Promise<number> {
       registry: { url: cluster.registry },
     }),
   );
-  await makeTopics(cluster, pipeline);
+  await makeTopics({ ...cluster, pipeline, partitions });
   const args = ['--config', config, '--home', join(folder, 'home')];
   const [code] = (await once(startSpar(['ingest', file, ...args]), 'exit')) as [number | null];
   if (code !== 0) throw new Error(`ingest ended with ${code}`);

@@ -26,11 +26,6 @@ import type { Log } from '../../infra/log/log.ts';
 import { scan } from '../../infra/log/scan.ts';
 import { silentLogger } from '../../infra/logger.ts';
 import type { Endpoint } from '../../infra/model/endpoint.ts';
-import { createGateway } from '../../infra/model/gateway.ts';
-import { createLedger } from '../../infra/model/ledger.ts';
-import { retryPolicy } from '../../infra/model/policy.ts';
-import { AdaptiveLimiter } from '../../infra/model/limiter.ts';
-import { CallQueue } from '../../infra/model/queue.ts';
 import { openIteration } from '../../infra/run/iteration.ts';
 import { createContexts } from '../../infra/runtime/contexts.ts';
 import { Runtime } from '../../infra/runtime/runtime.ts';
@@ -43,6 +38,7 @@ import type { Outcome, Responses } from '../../schemas/records.ts';
 import { nameOnLog, step, type Dataflow } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import { settingsWith } from '../support/script.ts';
+import { openGateway } from './gateway.ts';
 import { median, resultOf, rounded, startPart } from './parts.ts';
 
 const { values } = parseArgs({
@@ -138,32 +134,7 @@ const withoutBitset = (log: Log): Log => ({
 
 function runtimeOn(home: Home, records: number, keeps: Keeps): Runtime {
   const journal: Journal = keeps === 'journal' ? home.journal : createMemoryJournal();
-  const lane = {
-    endpoint: slowModel(),
-    queue: new CallQueue(new AdaptiveLimiter({ most: 100_000, first: 100_000 })),
-    policy: retryPolicy(
-      {
-        ...{ attempts: 3, firstDelayMs: 10, maxDelayMs: 100, maxRetryAfterMs: 1000 },
-        ...{ downAfter: 10, busyAfter: 30, downFirstDelayMs: 10, downMaxDelayMs: 100 },
-      },
-      systemTime,
-      () => Promise.resolve(),
-    ),
-    choicesMax: Infinity,
-    usageCoversAll: true,
-  };
-  const role = { lanes: [lane] as const, price: null, deadlineMs: 60_000, choicesMax: 128 };
-  const gateway = createGateway(
-    {
-      actor: { ...role, version: 'actor-1' },
-      judge: { ...role, version: 'judge-1' },
-      refiner: { ...role, version: 'refiner-1' },
-    },
-    journal,
-    createLedger(journal),
-    systemTime,
-    () => Promise.resolve(),
-  );
+  const gateway = openGateway(slowModel(), journal);
   const log = keeps === 'position' ? withoutBitset(home.log) : home.log;
   const { serde } = home;
   return new Runtime({

@@ -5,13 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
 import { startBroker, type Broker } from '../../infra/cluster/broker.ts';
 import { startRegistry } from '../../infra/cluster/registry.ts';
-import { openConfluentRegistry } from '../../infra/codec/confluent-registry.ts';
-import { openTopicAdmin } from '../../infra/log/kafka/topics.ts';
-import { kafkaDefaults } from '../../infra/log/kafka/settings.ts';
-import { silentLogger } from '../../infra/logger.ts';
-import { systemTime } from '../../infra/time.ts';
-import { applyTopics } from '../../infra/topics/topics.ts';
-import { topics } from '../../topology/topics.ts';
+import { makeTopics } from '../support/topics.ts';
 import { spar, startSimulator, type Process } from './processes.ts';
 
 export interface PipelineOptions {
@@ -53,7 +47,8 @@ export async function startPipeline(options: PipelineOptions): Promise<Pipeline>
   onTestFinished(async () => {
     await Promise.all([broker.stop(), registry.stop()]);
   });
-  await makeTopics(broker.brokers, registry.url, options.partitions);
+  const { partitions } = options;
+  await makeTopics({ brokers: broker.brokers, registry: registry.url, pipeline: name, partitions });
   const { url } = await startSimulator([
     ...['--latency', String(options.latencyMs), '--decode', String(options.decodeMs)],
     ...['--fail-rate', '0.5', '--refine-rate', '0.5', '--seed', String(options.seed)],
@@ -123,22 +118,3 @@ const configOf = (
   registry: { url: registry },
   log_level: process.env['CHAOS_LOG'] ?? 'info',
 });
-
-async function makeTopics(brokers: string, url: string, partitions: number): Promise<void> {
-  const registry = await openConfluentRegistry({ url });
-  const settings = { ...kafkaDefaults, brokers: [brokers] };
-  const admin = openTopicAdmin({ settings, time: systemTime, logger: silentLogger });
-  try {
-    await applyTopics({
-      topics: Object.values(topics),
-      asked: { pipeline: name, partitions, replication: 1, compression: settings.compression },
-      admin,
-      registry,
-      time: systemTime,
-      report: () => Promise.resolve(),
-    });
-  } finally {
-    await admin.close();
-    registry.close();
-  }
-}

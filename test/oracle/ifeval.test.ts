@@ -1,7 +1,6 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { checker, ifeval } from '../../infra/constraints/index.ts';
 import { readBenchmark } from '../../infra/evaluate/benchmark.ts';
 import { readResponses } from '../../infra/evaluate/responses.ts';
@@ -9,7 +8,7 @@ import { openSource } from '../../infra/input/source.ts';
 import * as punkt from '../../processors/rules/constraints/punkt.ts';
 import { accuraciesOf, scoreOf, type Scored } from '../../processors/rules/constraints/score.ts';
 import { compare, variants, type Compared } from './compare.ts';
-import { pythonIn, type Python } from '../support/python.ts';
+import { cache, oracle, script } from './setup.ts';
 import {
   casesOfFamilies,
   casesOfRows,
@@ -37,8 +36,6 @@ const scoredBy =
       loose: { satisfied: said.loose?.[index] ?? false, detail: '' },
     }));
 
-const cache = join(import.meta.dirname, '../../.cache/oracle');
-const script = (name: string): string => join(import.meta.dirname, name);
 /** The benchmark's own file of 541 prompts (`input_data.jsonl`), where it is at hand; else prompts of its shape. */
 const realRows = process.env['SPAR_IFEVAL_DATA'];
 const seed = Number(process.env['SPAR_ORACLE_SEED'] ?? 20_231_114);
@@ -46,23 +43,13 @@ const eachFamily = Number(process.env['SPAR_ORACLE_CASES'] ?? 440);
 const rows = 541;
 const answers = 3;
 
-let folder = '';
-let python: Python;
-
-beforeAll(async () => {
-  await mkdir(cache, { recursive: true });
-  python = await pythonIn(join(cache, 'venv'), '-r', script('requirements.txt'));
-  await python(script('wheels.py'), [cache]);
-  folder = await mkdtemp(join(tmpdir(), 'spar-oracle-'));
-});
-
-afterAll(() => rm(folder, { recursive: true, force: true }));
+const its = oracle();
 
 const linesOf = (text: string): readonly string[] => text.split('\n').filter((line) => line !== '');
 
 const asked = (name: string, cases: readonly Case[]) =>
-  compare(name, cases, checker, folder, (given, taken) =>
-    python(script('ifeval.py'), [cache, given, taken]),
+  compare(name, cases, checker, its.folder, (given, taken) =>
+    its.python(script('ifeval.py'), [cache, given, taken]),
   );
 
 const rowsOf = async (file: string): Promise<readonly Row[]> =>
@@ -107,10 +94,10 @@ test("the accuracies of a file of responses are the benchmark's, within 0.2 poin
       seed + 1,
     ),
   ];
-  const cases = join(folder, 'rows.jsonl');
-  const benchmark = join(folder, 'input_data.jsonl');
-  const responses = join(folder, 'responses.jsonl');
-  const taken = join(folder, 'rows-verdicts.jsonl');
+  const cases = join(its.folder, 'rows.jsonl');
+  const benchmark = join(its.folder, 'input_data.jsonl');
+  const responses = join(its.folder, 'responses.jsonl');
+  const taken = join(its.folder, 'rows-verdicts.jsonl');
   const texts = realRows === undefined;
   const asLines = (values: readonly object[]) =>
     values.map((value) => `${JSON.stringify(value)}\n`).join('');
@@ -120,7 +107,7 @@ test("the accuracies of a file of responses are the benchmark's, within 0.2 poin
     asLines(given.map((row, key) => ({ ...row, key, response: undefined }))),
   );
   await writeFile(responses, asLines(given.map(({ prompt, response }) => ({ prompt, response }))));
-  await python(script('ifeval.py'), [cache, cases, taken]);
+  await its.python(script('ifeval.py'), [cache, cases, taken]);
   const said = linesOf(await readFile(taken, 'utf8')).map((line) => JSON.parse(line) as SaidOfRow);
   expect(said).toHaveLength(rows);
 
