@@ -40,7 +40,16 @@ export function unlessAborted<Result>(
   return new Promise((resolve, reject) => {
     const leave = onAborted(signal, () => reject(signal.reason as Error));
     // If the signal is first, how it ends is nobody's business, and must not end the process.
-    waited.then(resolve, reject).finally(leave);
+    waited.then(
+      (result) => {
+        leave();
+        resolve(result);
+      },
+      (error: unknown) => {
+        leave();
+        reject(error as Error);
+      },
+    );
     if (signal.aborted) reject(signal.reason as Error);
   });
 }

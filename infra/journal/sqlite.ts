@@ -1,5 +1,5 @@
 import { zstdDecompressSync } from 'node:zlib';
-import { openDatabase, type Database, type SqlRow, type Statement } from '../sqlite.ts';
+import { openDatabase, type Database, type SqlRow } from '../sqlite.ts';
 import type { Time } from '../time.ts';
 import type { Journal, JournalEntry } from './journal.ts';
 import { createCounters } from './counters.ts';
@@ -143,34 +143,51 @@ export function readNote(file: string, key: string): string | null {
     view.close();
   }
 }
-/** Draws that one statement looks up: those of a request are asked for together, and hardly any is there. */
-const lookUpMax = 16;
+/** Draws of one request have so many letters of their ids in common (`infra/model/draw.ts`). */
+const familyLength = 24;
 
 function finderIn(database: Database): Journal['find'] {
-  const statements = new Map<number, Statement>();
-  const findDraws = (size: number): Statement => {
-    const known = statements.get(size);
-    if (known) return known;
-    const places = Array.from({ length: size }, () => '?').join(', ');
-    const made = database.prepare(`SELECT id, answer, position FROM draws WHERE id IN (${places})`);
-    statements.set(size, made);
-    return made;
-  };
+  const findDraws = database.prepare(
+    'SELECT id, answer, position FROM draws WHERE id BETWEEN ? AND ?',
+  );
   const findAnswer = database.prepare('SELECT body FROM answers WHERE id = ?');
+
+  function collect(rows: readonly SqlRow[], found: Map<string, JournalEntry | null>): void {
+    // Those of one answer lie together, so it is unpacked once.
+    const bodies = new Map<number, readonly JournalEntry[]>();
+    for (const [id, answer, position] of rows) {
+      const entries = bodies.get(Number(answer)) ?? unpack(findAnswer.get(Number(answer))?.[0]);
+      bodies.set(Number(answer), entries);
+      found.set(Buffer.from(id as Uint8Array).toString('hex'), entries[Number(position)] ?? null);
+    }
+  }
+
   return (ids) => {
     const found = new Map<string, JournalEntry | null>();
-    for (let start = 0; start < ids.length; start += lookUpMax) {
-      const some = ids.slice(start, start + lookUpMax).map((id) => Buffer.from(id, 'hex'));
-      // The draws of one answer are asked for together, so it is unpacked once.
-      const bodies = new Map<number, readonly JournalEntry[]>();
-      for (const [id, answer, position] of findDraws(some.length).all(...some)) {
-        const entries = bodies.get(Number(answer)) ?? unpack(findAnswer.get(Number(answer))?.[0]);
-        bodies.set(Number(answer), entries);
-        found.set(Buffer.from(id as Uint8Array).toString('hex'), entries[Number(position)] ?? null);
-      }
+    for (const [first, last] of families(ids)) {
+      const rows = findDraws.all(Buffer.from(first, 'hex'), Buffer.from(last, 'hex'));
+      // Hardly anything that is asked for is there already.
+      if (rows.length > 0) collect(rows, found);
     }
     return ids.map((id) => found.get(id) ?? null);
   };
+}
+
+/** The first and the last of those that follow each other and belong together. */
+function* families(ids: readonly string[]): Generator<readonly [first: string, last: string]> {
+  let [first, last] = [ids[0], ids[0]];
+  for (const id of ids) {
+    if (first === undefined || last === undefined) return;
+    if (id.slice(0, familyLength) !== first.slice(0, familyLength)) {
+      yield [first, last];
+      [first, last] = [id, id];
+    } else if (id < first) {
+      first = id;
+    } else if (id > last) {
+      last = id;
+    }
+  }
+  if (first !== undefined && last !== undefined) yield [first, last];
 }
 
 function createTables(database: Database): void {

@@ -4,10 +4,16 @@ import { asError } from '../errors.ts';
 import { openDatabase, StorageError } from '../sqlite.ts';
 import { openWrites, type Batch } from './writes.ts';
 
-/** What became of a batch. */
-export type Written =
-  | { readonly ok: true }
-  | { readonly ok: false; readonly code: StorageError['code'] | null; readonly message: string };
+/** What became of a batch; its buffer comes back, so that the next one needs none of its own. */
+export interface Written {
+  readonly failed: Failed | null;
+  readonly buffer: ArrayBuffer;
+}
+
+export interface Failed {
+  readonly code: StorageError['code'] | null;
+  readonly message: string;
+}
 
 // Only `writer.ts` starts this.
 const { file, version, cacheKiB } = workerData as ThreadData;
@@ -26,15 +32,16 @@ parentPort?.on('message', (batch: Batch | 'close') => {
     parentPort?.close();
     return;
   }
-  parentPort?.postMessage(attempt(batch));
+  const { buffer } = batch.answers;
+  parentPort?.postMessage({ failed: attempt(batch), buffer } satisfies Written, [buffer]);
 });
 
-function attempt(batch: Batch): Written {
+function attempt(batch: Batch): Failed | null {
   try {
     write(batch);
-    return { ok: true };
+    return null;
   } catch (error) {
     const code = error instanceof StorageError ? error.code : null;
-    return { ok: false, code, message: asError(error).message };
+    return { code, message: asError(error).message };
   }
 }

@@ -3,8 +3,9 @@ import { Worker } from 'node:worker_threads';
 import { asError } from '../errors.ts';
 import { StorageError } from '../sqlite.ts';
 import type { Time } from '../time.ts';
-import type { ThreadData, Written } from './thread.ts';
-import type { Answer, Batch } from './writes.ts';
+import { PackedAnswers, type Answer } from './batch.ts';
+import type { Failed, ThreadData, Written } from './thread.ts';
+import type { Batch } from './writes.ts';
 
 export interface WriterOptions extends ThreadData {
   readonly time: Time;
@@ -39,6 +40,9 @@ export interface Writer {
 export function createWriter(options: WriterOptions): Writer {
   const { file, version, cacheKiB, time, lingerMs, bytesMax, writesMax } = options;
   let waiting: Waiting[] = [];
+  /** Of those that wait. */
+  const answers = new PackedAnswers();
+  let notes: Batch['notes'][number][] = [];
   let bytesWaiting = 0;
   let lingering: AbortController | null = null;
   let writing: Promise<void> | null = null;
@@ -46,6 +50,8 @@ export function createWriter(options: WriterOptions): Writer {
   let isDue = false;
   let closed = false;
   let thread: Worker | null = null;
+  /** Whoever waits for the batch that is with the thread. */
+  let settle: ((failed: Failed | null) => void) | null = null;
 
   function go(): void {
     lingering?.abort();
@@ -62,16 +68,12 @@ export function createWriter(options: WriterOptions): Writer {
       waiting = [];
       bytesWaiting = 0;
       const counters = options.takeCounters();
-      const result = await send({
-        answers: batch.flatMap(({ answer }) => answer ?? []),
-        notes: batch.flatMap(({ note }) => (note ? [note] : [])),
-        counters,
-      });
-      if (result.ok) {
+      const failed = await send({ answers: answers.take(), notes: takeNotes(), counters });
+      if (failed === null) {
         for (const { resolve } of batch) resolve();
       } else {
         options.keepCounters(counters);
-        const { code, message } = result;
+        const { code, message } = failed;
         const error = code === null ? new Error(message) : new StorageError(code, message);
         for (const { reject } of batch) reject(error);
       }
@@ -80,35 +82,45 @@ export function createWriter(options: WriterOptions): Writer {
     writing = null;
   }
 
-  async function send(batch: Batch): Promise<Written> {
-    const over = new AbortController();
-    const { signal } = over;
+  function takeNotes(): Batch['notes'] {
+    const taken = notes;
+    notes = [];
+    return taken;
+  }
+
+  /** One at a time. */
+  function send(batch: Batch): Promise<Failed | null> {
+    const { promise, resolve } = Promise.withResolvers<Failed | null>();
+    settle = (failed) => {
+      settle = null;
+      thread?.unref();
+      resolve(failed);
+    };
     try {
       const at = (thread ??= start());
       at.ref();
-      at.postMessage(batch);
-      // One at a time, so that the next message is the answer. A thread that fails says so in its event, or just ends.
-      const ended = once(at, 'exit', { signal }).then(() => {
-        throw new Error('the thread that writes it has ended');
-      });
-      const [written] = (await Promise.race([once(at, 'message', { signal }), ended])) as [Written];
-      return written;
+      at.postMessage(batch, [batch.answers.buffer]);
     } catch (error) {
-      return { ok: false, code: 'other', message: `${file}: ${asError(error).message}` };
-    } finally {
-      over.abort();
-      thread?.unref();
+      settle(failure(asError(error).message));
     }
+    return promise;
   }
+
+  const failure = (message: string): Failed => ({ code: 'other', message: `${file}: ${message}` });
 
   function start(): Worker {
     const started = startThread({ file, version, cacheKiB });
+    started.on('message', ({ failed, buffer }: Written) => {
+      answers.giveBack(buffer);
+      settle?.(failed);
+    });
     // Whoever waits for a batch hears why; the next batch begins another one.
-    const end = () => {
+    const end = (message: string) => {
       if (thread === started) thread = null;
+      settle?.(failure(message));
     };
-    started.on('error', end);
-    started.on('exit', end);
+    started.on('error', (error) => end(asError(error).message));
+    started.on('exit', () => end('the thread that writes it has ended'));
     return started;
   }
 
@@ -117,17 +129,22 @@ export function createWriter(options: WriterOptions): Writer {
     lingering = controller;
     time.sleep(lingerMs, controller.signal).then(
       () => {
-        if (lingering === controller) go();
+        if (lingering !== controller) return;
+        // Over by itself: to abort it as well would cost more than the rest of this.
+        lingering = null;
+        go();
       },
       // Aborted: enough was waiting.
       () => undefined,
     );
   }
 
-  function add(write: Pick<Waiting, 'answer' | 'note'>, bytes: number): Promise<void> {
+  /** @param keep puts the write to what goes next */
+  function add(keep: () => void, bytes: number): Promise<void> {
     if (closed) return Promise.reject(new Error(`${file} is closed`));
     const { promise, resolve, reject } = Promise.withResolvers<undefined>();
-    waiting.push({ ...write, resolve: () => resolve(undefined), reject });
+    keep();
+    waiting.push({ resolve: () => resolve(undefined), reject });
     bytesWaiting += bytes;
     if (bytesWaiting >= bytesMax || waiting.length >= writesMax) go();
     else if (!lingering && !isDue) linger();
@@ -135,29 +152,27 @@ export function createWriter(options: WriterOptions): Writer {
   }
 
   return {
-    answer: (answer) => add({ answer, note: null }, answer.body.length),
-    note: (key, json) => add({ answer: null, note: [key, json] }, json.length),
+    answer: (answer) => add(() => answers.add(answer), answer.body.length),
+    note: (key, json) => add(() => notes.push([key, json]), json.length),
     async close() {
       closed = true;
       go();
       while (writing) await writing;
       const counters = options.takeCounters();
-      const last =
-        counters.length > 0 ? await send({ answers: [], notes: [], counters }) : { ok: true };
+      const failed =
+        counters.length > 0 ? await send({ answers: answers.take(), notes, counters }) : null;
       if (thread) {
         const ended = once(thread, 'exit');
         thread.ref();
         thread.postMessage('close');
         await ended;
       }
-      if (!last.ok) throw new StorageError('other', `${file}: the last counters were not written`);
+      if (failed) throw new StorageError('other', `${file}: the last counters were not written`);
     },
   };
 }
 
 interface Waiting {
-  readonly answer: Answer | null;
-  readonly note: readonly [key: string, json: string] | null;
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
 }

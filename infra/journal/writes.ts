@@ -1,19 +1,13 @@
 import { constants, zstdCompressSync } from 'node:zlib';
 import { transaction, type Database } from '../sqlite.ts';
+import { answersIn } from './batch.ts';
 
 /** What is to be written together, as a message: it goes to a thread of its own (`thread.ts`). */
 export interface Batch {
-  readonly answers: readonly Answer[];
+  /** As `PackedAnswers` has them. */
+  readonly answers: Uint8Array<ArrayBuffer>;
   readonly notes: readonly (readonly [key: string, json: string])[];
   readonly counters: readonly (readonly [iteration: string, name: string, value: number])[];
-}
-
-export interface Answer {
-  readonly iteration: string;
-  /** Of its draws, 128 bits each, in hex. */
-  readonly ids: readonly string[];
-  /** The entries, as JSON. */
-  readonly body: string;
 }
 
 /** Writes a batch, durably: all of it or nothing. */
@@ -33,17 +27,14 @@ export function openWrites(database: Database): (batch: Batch) => void {
     transaction(database, () => {
       for (const counter of counters) addCounter.run(...counter);
       for (const note of notes) setNote.run(...note);
-      for (const { iteration, ids, body } of answers) {
+      for (const { iteration, ids, body } of answersIn(answers)) {
         const answer = addAnswer.get(iteration, compressed(body))?.[0] ?? null;
-        for (const [position, id] of ids.entries()) {
-          addDraw.run(Buffer.from(id, 'hex'), answer, position);
-        }
+        for (const [position, id] of ids.entries()) addDraw.run(id, answer, position);
       }
     });
 }
 
-function compressed(json: string): Buffer {
-  const bytes = Buffer.from(json);
+function compressed(bytes: Uint8Array): Buffer {
   // Told how much comes, it makes no larger tables and no larger buffer than that needs.
   return zstdCompressSync(bytes, {
     pledgedSrcSize: bytes.length,

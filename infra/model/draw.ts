@@ -12,13 +12,25 @@ export interface Origin {
   readonly modelVersion: string;
 }
 
+/** The draws of one request. */
+export interface DrawsAsked {
+  /** One for each, 128 bits in hex: 96 of the request, which they share, and 32 of their number. */
+  readonly ids: readonly string[];
+  /**
+   * What a request that begins with the draw at this place sends as its seed: 31 bits, which every server takes. So
+   * answers do not depend on order.
+   */
+  seedAt(place: number): number;
+}
+
 /**
- * One id per draw, 128 bits in hex: the same draw is never paid for twice, and no two draws share one.
+ * One id per draw: the same draw is never paid for twice, and no two draws share one. Those of a request lie side by
+ * side where ids are sorted.
  *
  * The number of draws asked for together is not part of it: an endpoint that does not honour n is asked one by one
  * for the very same draws.
  */
-export function drawIds(origin: Origin, request: ModelRequest): readonly string[] {
+export function drawsOf(origin: Origin, request: ModelRequest): DrawsAsked {
   const { messages, sampling, draws } = request;
   const shared = digest([
     origin.pipeline,
@@ -33,13 +45,22 @@ export function drawIds(origin: Origin, request: ModelRequest): readonly string[
     messages.map(({ role, content }) => [role, content]),
     [sampling.temperature, sampling.top_p, sampling.max_tokens, sampling.stop],
   ]);
-  return Array.from({ length: draws.count }, (_, index) => digest([shared, index]).slice(0, 32));
+  const family = shared.slice(0, familyLength);
+  return {
+    ids: Array.from(
+      { length: draws.count },
+      (_, index) => family + index.toString(16).padStart(32 - familyLength, '0'),
+    ),
+    seedAt: (place) => seedOf(digest([shared, place])),
+  };
 }
 
-/** The seed that a request sends: 31 bits of the id of its first draw, so that answers do not depend on order. */
-export const seedOf = (id: string): number => Number.parseInt(id.slice(0, 8), 16) & 0x7fffffff;
+/** Letters of an id that the draws of a request have in common. */
+const familyLength = 24;
 
 /** One of `count` shares, always the same for the same text. */
 export const shareOf = (text: string, count: number): number => seedOf(digest(text)) % count;
+
+const seedOf = (hex: string): number => Number.parseInt(hex.slice(0, 8), 16) & 0x7fffffff;
 
 const digest = (value: unknown): string => hash('sha256', JSON.stringify(value));

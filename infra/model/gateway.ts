@@ -8,7 +8,7 @@ import type { Journal, JournalEntry } from '../journal/journal.ts';
 import { onAborted, unlessAborted } from '../signals.ts';
 import { StorageError } from '../sqlite.ts';
 import type { Time } from '../time.ts';
-import { drawIds, seedOf, shareOf, type Origin } from './draw.ts';
+import { drawsOf, shareOf, type Origin } from './draw.ts';
 import {
   CallError,
   type Call,
@@ -92,7 +92,7 @@ export function createGateway(
   cutOff: (iteration: string) => AbortSignal | null = () => null,
 ): Gateway {
   /** Draws that are being asked for; it is bounded by the records in flight. */
-  const underWay = new Map<string, UnderWay>();
+  const underWay = new Map<string, Asked>();
   let isReady = false;
   let asks = 0;
   /** Draws that are asked for, by where. */
@@ -136,7 +136,7 @@ export function createGateway(
     { origin, versions, priority }: Asker,
     signal: AbortSignal,
   ): Promise<ModelAnswer> {
-    const ids = drawIds({ ...origin, modelVersion: versions[request.role] }, request);
+    const { ids, seedAt } = drawsOf({ ...origin, modelVersion: versions[request.role] }, request);
     let known = journal.find(ids);
     if (!isReady && known.includes(null)) {
       await ready(signal);
@@ -144,46 +144,48 @@ export function createGateway(
       // Others may have been answered meanwhile.
       known = journal.find(ids);
     }
-    const waits = ids.flatMap((id, index) =>
-      known[index] || underWay.has(id) ? [] : (elsewhere?.(id) ?? []),
-    );
+    const waits = elsewhere
+      ? ids.flatMap((id, place) => (known[place] || underWay.has(id) ? [] : (elsewhere(id) ?? [])))
+      : [];
     if (waits.length > 0) {
       await unlessAborted(Promise.all(waits), signal);
       known = journal.find(ids);
     }
-    const fresh = ids.filter((id, index) => !known[index] && !underWay.has(id));
+    const fresh = [...ids.keys()].filter(
+      (place) => !known[place] && !underWay.has(ids[place] as string),
+    );
     const role = roles[request.role];
     // `serves` said so before the record began.
     if (!role) throw new Error(`nobody here answers for the ${request.role}`);
     const lane = laneFor(role, origin.instruction, fresh.length, loadOf);
     const turn = { ...priority, ask: asks++ };
-    for (const group of chunks(fresh, Math.min(lane.choicesMax, role.choicesMax))) {
-      const asked = askFor(group, request, { origin, role, lane, turn }, signal);
-      for (const [index, id] of group.entries()) {
-        const entry = asked.then((entries) => entries[index] as JournalEntry);
-        underWay.set(id, { entry, askers: 0 });
-        // `finally` alone would make a second promise whose rejection nobody handles.
-        const forget = () => underWay.delete(id);
-        entry.then(forget, forget);
-      }
-      const tell = () => listeners.forEach((listener) => listener(group));
-      asked.then(tell, tell);
+    for (const places of chunks(fresh, Math.min(lane.choicesMax, role.choicesMax))) {
+      const group = places.map((place) => ids[place] as string);
+      const seed = seedAt(places[0] as number);
+      const entries = askFor(group, request, { origin, role, lane, turn, seed }, signal);
+      const asked: Asked = { ids: group, entries, askers: 0 };
+      for (const id of group) underWay.set(id, asked);
+      const end = () => {
+        for (const id of group) underWay.delete(id);
+        listeners.forEach((listener) => listener(group));
+      };
+      entries.then(end, end);
     }
     // What is not known is under way, since whatever was neither has just been asked for.
-    const joined = ids.map((id, index) => (known[index] ? null : (underWay.get(id) as UnderWay)));
-    const answered = Promise.all(
-      joined.map((one, index) => one?.entry ?? Promise.resolve(known[index] as JournalEntry)),
+    const joined = new Set(
+      ids.flatMap((id, place) => (known[place] ? [] : (underWay.get(id) as Asked))),
     );
-    for (const one of joined) if (one) one.askers++;
+    for (const asked of joined) asked.askers++;
     try {
       // Given up, a call that was sent goes on, and nobody here waits for it.
-      const entries = await unlessAborted(answered, signal);
+      const answers = await unlessAborted(answersOf(joined), signal);
+      const entries = ids.map((id, place) => (known[place] ?? answers.get(id)) as JournalEntry);
       return {
         choices: entries.map(({ choice }) => choice),
         spend: entries.map(({ spend }) => spend).reduce(addSpend, noSpend),
       };
     } finally {
-      for (const one of joined) if (one) one.askers--;
+      for (const asked of joined) asked.askers--;
     }
   }
 
@@ -191,13 +193,12 @@ export function createGateway(
   async function askFor(
     ids: readonly string[],
     request: ModelRequest,
-    { origin, role, lane, turn }: Way,
+    { origin, role, lane, turn, seed }: Way,
     asker: AbortSignal,
   ): Promise<readonly JournalEntry[]> {
     const cut = cutOff(origin.iteration);
     const signal = cut ? AbortSignal.any([asker, cut]) : asker;
     const purpose = purposeOf[request.role];
-    const seed = seedOf(ids[0] as string);
     const call: Call = {
       purpose,
       messages: request.messages,
@@ -337,11 +338,24 @@ export function createGateway(
 /** After so long without a turn of any call the process may have been stopped. */
 const standstillMs = 5000;
 
-/** A draw that is being asked for. */
-interface UnderWay {
-  readonly entry: Promise<JournalEntry>;
-  /** How many wait for it here. */
+/** A request that was sent, or waits for its turn. */
+interface Asked {
+  readonly ids: readonly string[];
+  /** One for each draw. */
+  readonly entries: Promise<readonly JournalEntry[]>;
+  /** How many wait for some of it here. */
   askers: number;
+}
+
+/** By draw, when all of them have been answered. */
+async function answersOf(requests: Iterable<Asked>): Promise<ReadonlyMap<string, JournalEntry>> {
+  const found = new Map<string, JournalEntry>();
+  await Promise.all(
+    [...requests].map(async ({ ids, entries }) => {
+      for (const [index, entry] of (await entries).entries()) found.set(ids[index] as string, entry);
+    }),
+  );
+  return found;
 }
 
 /** On whose behalf something is asked. */
@@ -366,6 +380,8 @@ interface Way {
   readonly role: RoleLanes;
   readonly lane: Lane;
   readonly turn: Turn;
+  /** What the request sends as its seed. */
+  readonly seed: number;
 }
 
 /** How much more than its part a replica may have to do before others help. */
@@ -394,8 +410,8 @@ function laneFor(
   return up.find(takes) ?? up[0] ?? inTurn[0] ?? lanes[0];
 }
 
-function* chunks(ids: readonly string[], size: number): Generator<readonly string[]> {
-  for (let start = 0; start < ids.length; start += size) yield ids.slice(start, start + size);
+function* chunks<Item>(items: readonly Item[], size: number): Generator<readonly Item[]> {
+  for (let start = 0; start < items.length; start += size) yield items.slice(start, start + size);
 }
 
 function spendOf(call: Call, answer: CallAnswer, { price }: RoleLanes, lane: Lane): Spend {

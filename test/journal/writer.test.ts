@@ -15,7 +15,8 @@ vi.mock('node:worker_threads', () => ({
     readonly unref = () => this;
     postMessage(message: unknown): void {
       const isEnd = message === 'close' || !threads.answer;
-      setImmediate(() => this.emit(isEnd ? 'exit' : 'message', isEnd ? 1 : { ok: true }));
+      const written = { failed: null, buffer: new ArrayBuffer(0) };
+      setImmediate(() => this.emit(isEnd ? 'exit' : 'message', isEnd ? 1 : written));
     }
   },
 }));

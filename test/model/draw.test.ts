@@ -1,6 +1,6 @@
 import { fc, test as property } from '@fast-check/vitest';
 import { describe, expect, test } from 'vitest';
-import { drawIds, seedOf, shareOf, type Origin } from '../../infra/model/draw.ts';
+import { drawsOf, shareOf, type Origin } from '../../infra/model/draw.ts';
 import type { ModelRequest } from '../../processors/processor.ts';
 
 const origin: Origin = {
@@ -18,6 +18,8 @@ const request: ModelRequest = {
   sampling: { temperature: 0.7, top_p: 1, max_tokens: 2048, stop: ['</s>'] },
   draws: { path: '0', round: 0, attempt: 0, count: 5 },
 };
+
+const drawIds = (...of: Parameters<typeof drawsOf>): readonly string[] => drawsOf(...of).ids;
 
 const withDraws = (change: Partial<ModelRequest['draws']>): ModelRequest => ({
   ...request,
@@ -40,6 +42,17 @@ describe('the id of a draw', () => {
     const ids = drawIds(origin, withDraws({ count: 500 }));
     for (const id of ids) expect(id).toMatch(/^[0-9a-f]{32}$/);
     expect(new Set(ids).size).toBe(500);
+  });
+
+  test('is beside those of the same request, and of no other, where ids are sorted', () => {
+    const requests = ['0', '1', '2'].map((path) => drawIds(origin, withDraws({ path, count: 40 })));
+    const sorted = requests.flat().toSorted();
+    const firsts = requests.map(([first = '']) => sorted.indexOf(first)).toSorted((a, b) => a - b);
+    expect(firsts).toEqual([0, 40, 80]);
+    for (const ids of requests) {
+      const begin = sorted.indexOf(ids[0] ?? '');
+      expect(sorted.slice(begin, begin + 40)).toEqual(ids);
+    }
   });
 
   test.each<[string, Origin, ModelRequest]>([
@@ -83,13 +96,20 @@ describe('the id of a draw', () => {
 });
 
 describe('what is derived from it', () => {
-  property.prop([fc.string()])('the seed fits into 31 bits, which every server takes', (path) => {
-    const [id = ''] = drawIds(origin, withDraws({ path }));
-    const seed = seedOf(id);
-    expect(Number.isInteger(seed)).toBe(true);
-    expect(seed).toBeGreaterThanOrEqual(0);
-    expect(seed).toBeLessThan(2 ** 31);
-    expect(seedOf(id)).toBe(seed);
+  property.prop([fc.string(), fc.nat({ max: 64 })])(
+    'the seed fits into 31 bits, which every server takes',
+    (path, place) => {
+      const seed = drawsOf(origin, withDraws({ path })).seedAt(place);
+      expect(Number.isInteger(seed)).toBe(true);
+      expect(seed).toBeGreaterThanOrEqual(0);
+      expect(seed).toBeLessThan(2 ** 31);
+      expect(drawsOf(origin, withDraws({ path, count: 65 })).seedAt(place)).toBe(seed);
+    },
+  );
+
+  test('each draw of a request would have a seed of its own', () => {
+    const { seedAt } = drawsOf(origin, request);
+    expect(new Set(Array.from({ length: 100 }, (_, place) => seedAt(place))).size).toBe(100);
   });
 
   property.prop([fc.string(), fc.integer({ min: 1, max: 64 })])(

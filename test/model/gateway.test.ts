@@ -5,7 +5,7 @@ import { createMemoryJournal } from '../../infra/journal/memory.ts';
 import type { Journal } from '../../infra/journal/journal.ts';
 import { CallError, type Call, type CallAnswer } from '../../infra/model/endpoint.ts';
 import { createGateway, type Lane, type RoleLanes } from '../../infra/model/gateway.ts';
-import { drawIds } from '../../infra/model/draw.ts';
+import { drawsOf } from '../../infra/model/draw.ts';
 import { createLedger } from '../../infra/model/ledger.ts';
 import { retryPolicy } from '../../infra/model/policy.ts';
 import { AdaptiveLimiter } from '../../infra/model/limiter.ts';
@@ -397,7 +397,7 @@ describe('what a sibling', () => {
   test('is found to be asking for when a call has its turn is waited for, without a place', async () => {
     const theirs = Promise.withResolvers<undefined>();
     const origin = { pipeline: 'spar', iteration: '1', seed: 0, instruction: 'i1', stage: 'judge' };
-    const ids = drawIds({ ...origin, modelVersion: versions.judge }, draws({ round: 1 }));
+    const { ids } = drawsOf({ ...origin, modelVersion: versions.judge }, draws({ round: 1 }));
     let asking = false;
     const { model, calls, end } = busy((draw) =>
       asking && ids.includes(draw) ? theirs.promise : null,

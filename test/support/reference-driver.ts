@@ -1,7 +1,7 @@
 import { languageOf } from '../../infra/constraints/language.ts';
 import { readInstructions } from '../../infra/input/read.ts';
 import { openSeen } from '../../infra/input/seen.ts';
-import { drawIds, seedOf } from '../../infra/model/draw.ts';
+import { drawsOf } from '../../infra/model/draw.ts';
 import { chanceOf } from '../../infra/runtime/chance.ts';
 import { settingsOf } from '../../infra/config/settings.ts';
 import { evaluate } from '../../processors/evaluate.ts';
@@ -52,11 +52,11 @@ export async function referenceRun(options: {
 
   async function send(request: ModelRequest, instruction: string, stage: string) {
     const origin = { pipeline: 'spar', iteration: '1', seed: settings.seed, instruction, stage };
-    const [first = ''] = drawIds({ ...origin, modelVersion: 'batching' }, request);
+    const { seedAt } = drawsOf({ ...origin, modelVersion: 'batching' }, request);
     const { messages, sampling, draws } = request;
     const purpose = stageOf[request.role];
     const { choices } = await server.send(
-      { purpose, messages, sampling, n: draws.count, seed: seedOf(first), deadlineMs: 900_000 },
+      { purpose, messages, sampling, n: draws.count, seed: seedAt(0), deadlineMs: 900_000 },
       signal,
     );
     return {
