@@ -177,8 +177,15 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
+/** Of the thread's heap; batches are 8 MiB at the most, and rarely one. */
+const youngMbMax = 12;
+
 function startThread(workerData: ThreadData): Worker {
   // The built package has it as JavaScript, beside this file.
   const name = import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js';
-  return new Worker(new URL(name, import.meta.url), { workerData });
+  return new Worker(new URL(name, import.meta.url), {
+    workerData,
+    // A batch is garbage as soon as it is written: with V8's own room for the young it would fill tens of megabytes first.
+    resourceLimits: { maxYoungGenerationSizeMb: youngMbMax },
+  });
 }

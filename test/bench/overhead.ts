@@ -9,7 +9,9 @@
  * alternating rounds; the worker's records per second; and the ratios. The server takes part of the same cores, so
  * that the ratio of CPU is the steadier figure.
  *
- * With --memory instead: resident memory of the worker and of the loop with 4,000 calls in flight that take 10 s each.
+ * With --memory instead: resident memory of the worker and of the loop with 4,000 calls in flight that take 10 s each,
+ * and what of it is JavaScript's heap. Neither has more calls at the server, and all of the loop's ask for 5 choices, as
+ * nearly all of the worker's do in that time; the median of the choices in flight says so of both.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -41,6 +43,10 @@ const { values } = parseArgs({
     /** How long a part that is not over by itself goes on. */
     seconds: { type: 'string', default: '0' },
     places: { type: 'string', default: '0' },
+    /** Calls that the worker may have at the server, however few choices they ask for; any number if 0. */
+    'calls-most': { type: 'string', default: '0' },
+    /** Of the bodies, only those that ask for so many choices; all if 0. */
+    choices: { type: 'string', default: '0' },
   },
 });
 
@@ -51,7 +57,11 @@ interface Snapshot {
   readonly calls: number;
   readonly records: number;
   readonly inFlight: number;
+  /** That the calls in flight ask for. */
+  readonly choices: number;
   readonly rssMb: number;
+  /** Used, of the main thread. */
+  readonly heapMb: number;
 }
 
 interface Measured {
@@ -61,16 +71,25 @@ interface Measured {
   readonly recordsPerSecond: number;
   /** While it was in full swing. */
   readonly inFlight: number;
+  readonly choices: number;
+  /** At the most. */
   readonly rssMb: number;
+  readonly heapMb: number;
 }
 
 type Body = Pick<OpenAI.ChatCompletionCreateParamsNonStreaming, 'messages' | 'model' | 'n'>;
 type Recorded = readonly { readonly purpose: string; readonly body: Body }[];
 
-function snapshot(calls: number, records: number, inFlight: number): Snapshot {
+function snapshot(counts: Pick<Snapshot, 'calls' | 'records' | 'inFlight' | 'choices'>): Snapshot {
   const { user, system } = process.cpuUsage();
-  const rssMb = process.memoryUsage.rss() / 1e6;
-  return { ms: performance.now(), cpuUs: user + system, calls, records, inFlight, rssMb };
+  const { rss, heapUsed } = process.memoryUsage();
+  return {
+    ...counts,
+    ms: performance.now(),
+    cpuUs: user + system,
+    rssMb: rss / 1e6,
+    heapMb: heapUsed / 1e6,
+  };
 }
 
 /** What went on once the code was warm, which takes some 10,000 calls: over the second half of them, or of the time. */
@@ -88,7 +107,9 @@ function measured(snapshots: readonly Snapshot[], of: 'calls' | 'ms' = 'calls'):
     cpuUsPerCall: (last.cpuUs - first.cpuUs) / calls,
     recordsPerSecond: (last.records - first.records) / seconds,
     inFlight: median(between.map(({ inFlight }) => inFlight)),
+    choices: median(between.map(({ choices }) => choices)),
     rssMb: Math.max(...between.map(({ rssMb }) => rssMb)),
+    heapMb: Math.max(...between.map(({ heapMb }) => heapMb)),
   };
 }
 
@@ -103,7 +124,8 @@ function* lines(count: number): Generator<string> {
 async function worker(): Promise<Measured> {
   const folder = mkdtempSync(join(tmpdir(), 'spar-overhead-'));
   const recorded: { purpose: string; body: Body }[] = [];
-  let [inFlight, answered] = [0, 0];
+  let [inFlight, choices, answered] = [0, 0, 0];
+  const turns = turnsFor(Number(values['calls-most']) || Infinity);
   const places = Number(values.places) || 5 * Number(values.concurrency);
   const connection = openAiEndpoint({
     url: values.url,
@@ -114,12 +136,16 @@ async function worker(): Promise<Measured> {
   });
   const send = async (call: Call, signal: AbortSignal) => {
     if (values.record) recorded.push({ purpose: call.purpose, body: bodyOf(call) });
+    await turns.take();
     inFlight++;
+    choices += call.n;
     try {
       return await connection.send(call, signal);
     } finally {
       inFlight--;
+      choices -= call.n;
       answered++;
+      turns.give();
     }
   };
   const endpoint = endpointOf({
@@ -144,7 +170,7 @@ async function worker(): Promise<Measured> {
       progressMs: 100,
       progress: ({ stages }) => {
         const records = stages.reduce((sum, { done }) => sum + done, 0);
-        snapshots.push(snapshot(answered, records, inFlight));
+        snapshots.push(snapshot({ calls: answered, records, inFlight, choices }));
       },
       stop: stop.signal,
     });
@@ -155,6 +181,23 @@ async function worker(): Promise<Measured> {
   }
   if (values.record) writeFileSync(values.bodies, JSON.stringify(recorded));
   return measured(snapshots, seconds > 0 ? 'ms' : 'calls');
+}
+
+/** So many at a time, in the order in which they ask. */
+function turnsFor(most: number): { take(): Promise<void>; give(): void } {
+  const waiting: (() => void)[] = [];
+  let taken = 0;
+  return {
+    async take() {
+      if (taken < most) taken++;
+      else await new Promise<void>((resolve) => waiting.push(resolve));
+    },
+    give() {
+      const next = waiting.shift();
+      if (next) next();
+      else taken--;
+    },
+  };
 }
 
 function bodyOf({ messages, n, seed, sampling }: Call): Body {
@@ -170,25 +213,32 @@ function bodyOf({ messages, n, seed, sampling }: Call): Body {
 
 /** Asks for the recorded bodies, one after the other, so many at a time. */
 async function loop(ask: (purpose: string, body: Body) => Promise<unknown>): Promise<Measured> {
-  const bodies = JSON.parse(readFileSync(values.bodies, 'utf8')) as Recorded;
+  const only = Number(values.choices);
+  const bodies = (JSON.parse(readFileSync(values.bodies, 'utf8')) as Recorded).filter(
+    ({ body }) => only === 0 || body.n === only,
+  );
   const [count, seconds] = [Number(values.calls), Number(values.seconds)];
   const concurrency = Number(values.concurrency);
   const snapshots: Snapshot[] = [];
-  let [next, inFlight, answered] = [0, 0, 0];
-  const timer = setInterval(() => snapshots.push(snapshot(answered, 0, inFlight)), 100);
+  let [next, inFlight, choices, answered] = [0, 0, 0, 0];
+  const note = () => snapshots.push(snapshot({ calls: answered, records: 0, inFlight, choices }));
+  const timer = setInterval(note, 100);
   const deadline = seconds > 0 ? performance.now() + seconds * 1000 : Infinity;
   const one = async () => {
     while (next < (count || Infinity) && performance.now() < deadline) {
       const { purpose, body } = bodies[next++ % bodies.length] as Recorded[number];
+      const n = body.n ?? 1;
       inFlight++;
+      choices += n;
       await ask(purpose, body);
       inFlight--;
+      choices -= n;
       answered++;
     }
   };
   await Promise.all(Array.from({ length: concurrency }, one));
   clearInterval(timer);
-  if (seconds === 0) snapshots.push(snapshot(answered, 0, inFlight));
+  if (seconds === 0) note();
   return measured(snapshots, seconds > 0 ? 'ms' : 'calls');
 }
 
@@ -321,16 +371,19 @@ async function memory(
 ): Promise<object> {
   const slow = await startServer(['--latency', String(memoryLatencyMs)]);
   try {
-    // Nearly all calls ask for 5 choices: votes and responses.
     const seconds = ['--seconds', String(memorySeconds)];
-    const flags = [...seconds, '--instructions', '100000', '--places', String(5 * memoryCalls)];
+    // Enough places for calls of 5 choices alone. Refinements are one choice each, and would be more calls than that.
+    const places = ['--places', String(5 * memoryCalls), '--calls-most', String(memoryCalls)];
+    const flags = [...seconds, '--instructions', '100000', ...places];
     const ours = await run('worker', slow.url, flags);
     process.stderr.write(`worker: ${JSON.stringify(ours)}\n`);
-    const concurrency = ['--concurrency', String(memoryCalls)];
+    const concurrency = ['--concurrency', String(memoryCalls), '--choices', '5'];
     const bare = await run('loop', slow.url, [...seconds, ...concurrency]);
-    const side = ({ inFlight, rssMb }: Measured) => ({
+    const side = ({ inFlight, choices, rssMb, heapMb }: Measured) => ({
       callsInFlight: inFlight,
+      choicesInFlight: choices,
       peakRssMb: rounded(rssMb),
+      peakHeapMb: rounded(heapMb),
     });
     return {
       bench: 'overhead --memory',
