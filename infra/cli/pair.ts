@@ -174,7 +174,7 @@ function pairText({ pair, verdicts, checks }: Shown, full: boolean): string {
     ]),
     `${label('accepted')}value ${pair.chosen_value.toFixed(2)} ${pair.judge_by === 'code' ? 'reaches' : 'above'} the gate ${pair.gate}, ` +
       `at depth ${pair.depth}; ${counted(pair.evaluated, 'node')} judged, ${pair.dropped} dropped`,
-    `${label('models')}actor ${oneLine(pair.actor_model, 80)}, judge ${oneLine(pair.judge_model, 80)}, refiner ${oneLine(pair.refiner_model, 80)}`,
+    `${label('models')}actor ${oneLine(pair.actor_model, 80)}, judge ${oneLine(pair.judge_model, 80) || 'none'}, refiner ${oneLine(pair.refiner_model, 80)}`,
     `${label('prompts')}judge ${oneLine(pair.judge_prompt, 80)}, refine ${oneLine(pair.refine_prompt, 80)}; rules ${oneLine(pair.rules, 20)}`,
     `${label('asked')}${spendText(pair)}`,
     '',
