@@ -88,7 +88,7 @@ export async function plan(
 ): Promise<Plan> {
   const seen = openSeen();
   const rejected: string[] = [];
-  let [instructions, duplicates, sampled, given, promptTokens, judgeTokens] = [0, 0, 0, 0, 0, 0];
+  let [instructions, duplicates, sampled, promptTokens, judgeTokens] = [0, 0, 0, 0, 0];
   /** Instructions that get to be refined; what votes may be asked for; and where code cannot spare them. */
   let refined = 0;
   const voted = { instructions: 0, texts: 0 };
@@ -121,7 +121,6 @@ export async function plan(
           promptTokens += responses.length > 0 ? 0 : textTokens(messages);
           judgeTokens += textTokens(judgePrompt(settings.prompts, messages, ''));
           sampled += responses.length > 0 ? 0 : settings.sample.responses;
-          given += responses.length;
         }
         if (limit !== undefined && instructions >= limit) break;
       }
