@@ -21,13 +21,21 @@ export function checked(
 }
 
 /**
- * Code alone has nothing to go by where an instruction has no constraint that it knows. Whoever begins with it says so
- * before anything is asked.
+ * Code alone has nothing to go by where an instruction has no constraint that it knows, and nobody votes where the
+ * iteration has no judge. Whoever begins with such an instruction says so before anything is asked.
  *
- * @throws PermanentError `no-constraints`
+ * @throws PermanentError `no-constraints` or `no-judge`
  */
-export function mustBeCheckable(record: Asked, { settings }: Pick<Context, 'settings'>): void {
-  if (judgeOf(record, settings) !== 'code' || isCheckable(record.constraints)) return;
+export function mustBeJudgeable(record: Asked, { settings }: Pick<Context, 'settings'>): void {
+  const by = judgeOf(record, settings);
+  if (by !== 'code' && settings.models.judge === '') {
+    throw new PermanentError(
+      'no-judge',
+      `${record.id} wants a model's votes (judge_by: ${by}), but the iteration has no judge; ` +
+        'take it in another one that has models.judge in its config, or give it judge_by: code',
+    );
+  }
+  if (by !== 'code' || isCheckable(record.constraints)) return;
   throw new PermanentError(
     'no-constraints',
     `${record.id} is to be judged by code, but has no constraint that code can check; ` +

@@ -1,5 +1,5 @@
 import type { Judged, Response, Responses, Spend, Verdicts } from '../schemas/records.ts';
-import { checked, mustBeCheckable } from './code.ts';
+import { checked, mustBeJudgeable } from './code.ts';
 import type { Context, Processor } from './processor.ts';
 import { judgeOf } from './rules/code.ts';
 import { inOrderOfChoice } from './rules/negatives.ts';
@@ -22,7 +22,7 @@ import { votesOn } from './votes.ts';
 export const judge: Processor<Responses, { verdicts: Verdicts }> = async (record, context) => {
   const { judge: sampling, sample, models, prompts } = context.settings;
   const { lazy, votes } = sampling;
-  mustBeCheckable(record, context);
+  mustBeJudgeable(record, context);
   const wanted = lazy ? context.settings.negatives_per_instruction : Infinity;
   const total = record.given ? record.responses.length : sample.responses;
   const isWhole = record.responses.length >= total;

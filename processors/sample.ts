@@ -1,5 +1,5 @@
 import type { Instruction, Response, Responses } from '../schemas/records.ts';
-import { mustBeCheckable } from './code.ts';
+import { mustBeJudgeable } from './code.ts';
 import type { Processor, Table } from './processor.ts';
 import { fullId } from './rules/ids.ts';
 import { splitReasoning } from './rules/reasoning.ts';
@@ -18,7 +18,7 @@ export const sample: Processor<
   const { settings, tables } = context;
   const id = fullId(settings.iteration, record.id);
   if (await tables.responses.find(id)) return {};
-  mustBeCheckable(record, context);
+  mustBeJudgeable(record, context);
   const given = record.responses.length > 0;
   const { responses, spend } = given
     ? { responses: record.responses.map(broughtAlong), spend: noSpend }

@@ -6,7 +6,12 @@ import { dirname, resolve } from 'node:path';
 import { resolveCluster } from '../config/cluster.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
-import { roles, type ResolvedEndpoint } from '../config/settings.ts';
+import {
+  resolveEndpoints,
+  roles,
+  type ResolvedEndpoint,
+  type RoleEndpoints,
+} from '../config/settings.ts';
 import { RunError, Unavailable, UsageError } from '../errors.ts';
 import { viewHome } from '../home/home.ts';
 import { silentLogger } from '../logger.ts';
@@ -29,7 +34,7 @@ import {
 } from './options.ts';
 import { jsonLine, print } from './output.ts';
 import { checkSchemas, checkTopics } from './pipeline.ts';
-import { connectOpenAi, resolveEndpoints } from './run.ts';
+import { connectOpenAi } from './run.ts';
 
 interface Flags extends PipelineFlags {
   readonly timeout: number;
@@ -226,9 +231,9 @@ interface Target {
 }
 
 function targetsOf(config: Config): readonly (Target | Finding)[] {
-  let endpoints: ReturnType<typeof resolveEndpoints>;
+  let endpoints: RoleEndpoints;
   try {
-    endpoints = resolveEndpoints(config);
+    endpoints = resolveEndpoints(config, process.env);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     return [{ level: 'problem', what: 'endpoints', text: error.message }];
@@ -236,13 +241,19 @@ function targetsOf(config: Config): readonly (Target | Finding)[] {
   const targets = new Map<string, Target>();
   for (const role of roles) {
     const endpoint = endpoints[role];
+    if (!endpoint) continue;
     for (const url of endpoint.urls) {
       const key = JSON.stringify([url, endpoint.model, endpoint.apiKey, endpoint.extraBody]);
       const known = targets.get(key);
       targets.set(key, { url, endpoint, roles: [...(known?.roles ?? []), role] });
     }
   }
-  return [...targets.values()];
+  const noJudge: Finding = {
+    level: 'ok',
+    what: 'judge',
+    text: 'none is configured; code judges, so only an instruction with judge_by: model or both needs one',
+  };
+  return [...targets.values(), ...(endpoints.judge ? [] : [noJudge])];
 }
 
 async function endpointFindings(

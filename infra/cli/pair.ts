@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import pc from 'picocolors';
-import type { PathNode, PreferencePair, Verdicts } from '../../schemas/records.ts';
+import type { Check, PathNode, PreferencePair, Verdicts } from '../../schemas/records.ts';
 import { fullId } from '../../processors/rules/ids.ts';
 import { nameOnLog } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
@@ -25,7 +25,7 @@ import { counted, indented, jsonLine, print } from './output.ts';
 import { short } from './progress.ts';
 import { homeFlag, placeOf, type PipelineFlags } from './flags.ts';
 import { withView } from './pipeline.ts';
-import { outcomeOf, outcomeText, treeIds, votesText } from './view.ts';
+import { checkLines, decidedText, foundJson, outcomeOf, outcomeText, treeIds } from './view.ts';
 
 interface Flags extends PipelineFlags {
   readonly iteration: string;
@@ -68,12 +68,13 @@ and what it cost, and the two sides as one text with the words that changed. Wit
           topics.verdicts,
           fullId(pair.iteration, pair.instruction_id),
         );
+        const shown = { pair, verdicts, checks: await checksIn(view, pair, verdicts) };
         await print(
           flags.json
-            ? jsonLine({ ...pair, responses: verdicts?.responses.length ?? null })
+            ? jsonLine(pairJson(shown))
             : flags.diff
               ? `${renderPairDiff(pair)}\n`
-              : pairText(pair, verdicts, flags.full ?? false),
+              : pairText(shown, flags.full ?? false),
         );
       });
     });
@@ -112,8 +113,44 @@ async function findPair(view: HomeView, id: string, flags: Flags): Promise<Prefe
   );
 }
 
+interface Shown {
+  readonly pair: PreferencePair;
+  /** On all responses; null if they are no longer kept. */
+  readonly verdicts: Verdicts | null;
+  /** What code found, by the node of the path; null where it is no longer kept. */
+  readonly checks: ReadonlyMap<string, readonly Check[] | null>;
+}
+
+/** What code found is with the verdicts on the responses, and with the nodes of the tree. */
+async function checksIn(
+  view: HomeView,
+  { id, path, rejected_index }: PreferencePair,
+  verdicts: Verdicts | null,
+): Promise<Shown['checks']> {
+  const checks = new Map<string, readonly Check[] | null>();
+  const of = async (node: string): Promise<readonly Check[] | null> => {
+    const found = await latestRow(view, topics.nodes, `${id}/${node}`);
+    const equalTo = found?.equal_to ?? null;
+    if (equalTo === null) return found?.checks ?? null;
+    // A text that was judged before has what was found then, be it of a node beside the path.
+    return checks.get(equalTo) ?? (await of(equalTo));
+  };
+  for (const { node_id: node, parent_id: parent } of path) {
+    const response = verdicts?.judged.find(({ index }) => index === rejected_index);
+    checks.set(node, parent === null ? (response?.checks ?? null) : await of(node));
+  }
+  return checks;
+}
+
+/** The record, how many responses there were, and what code found on the way. */
+const pairJson = ({ pair, verdicts, checks }: Shown): object => ({
+  ...pair,
+  path: pair.path.map((node) => ({ ...node, ...foundJson(checks.get(node.node_id) ?? null) })),
+  responses: verdicts?.responses.length ?? null,
+});
+
 /** Everything about a pair for a person; without `full` long texts are cut. */
-function pairText(pair: PreferencePair, verdicts: Verdicts | null, full: boolean): string {
+function pairText({ pair, verdicts, checks }: Shown, full: boolean): string {
   const label = (name: string) => `  ${pc.dim(name.padEnd(13))}`;
   const text = (value: string) =>
     full ? `\n${indented(manyLines(value))}` : ` ${oneLine(value, 100)}`;
@@ -127,14 +164,17 @@ function pairText(pair: PreferencePair, verdicts: Verdicts | null, full: boolean
       (constraint, index) =>
         `${label(index === 0 ? 'constraints' : '')}${oneLine(constraint.id, 80)} ${oneLine(constraint.arguments, 100)}`,
     ),
-    `${label('sample')}${sampleText(pair, verdicts)}`,
+    `${label('sample')}${sampleText(pair, verdicts, checks.get(rootOf(pair)) ?? null)}`,
     ...pair.path.flatMap((node, index) => [
-      `${label(index === 0 ? 'path' : '')}${nodeText(node, node.node_id === pair.node_id)}`,
+      `${label(index === 0 ? 'path' : '')}${nodeText(node, checks, node.node_id === pair.node_id)}`,
+      ...checkLines(checks.get(node.node_id) ?? null, full).map(
+        (line) => `${label('')}  ${pc.yellow(line)}`,
+      ),
       `${label('')} ${pc.dim(text(node.critique))}`,
     ]),
-    `${label('accepted')}value ${pair.chosen_value.toFixed(2)} above the gate ${pair.gate}, ` +
+    `${label('accepted')}value ${pair.chosen_value.toFixed(2)} ${pair.judge_by === 'code' ? 'reaches' : 'above'} the gate ${pair.gate}, ` +
       `at depth ${pair.depth}; ${counted(pair.evaluated, 'node')} judged, ${pair.dropped} dropped`,
-    `${label('models')}actor ${oneLine(pair.actor_model, 80)}, judge ${oneLine(pair.judge_model, 80)}, refiner ${oneLine(pair.refiner_model, 80)}`,
+    `${label('models')}actor ${oneLine(pair.actor_model, 80)}, judge ${oneLine(pair.judge_model, 80) || 'none'}, refiner ${oneLine(pair.refiner_model, 80)}`,
     `${label('prompts')}judge ${oneLine(pair.judge_prompt, 80)}, refine ${oneLine(pair.refine_prompt, 80)}; rules ${oneLine(pair.rules, 20)}`,
     `${label('asked')}${spendText(pair)}`,
     '',
@@ -144,22 +184,31 @@ function pairText(pair: PreferencePair, verdicts: Verdicts | null, full: boolean
   ].join('\n');
 }
 
-function sampleText(pair: PreferencePair, verdicts: Verdicts | null): string {
-  const votes = votesText({
+const rootOf = ({ path }: PreferencePair): string => path[0]?.node_id ?? '';
+
+function sampleText(
+  pair: PreferencePair,
+  verdicts: Verdicts | null,
+  checks: readonly Check[] | null,
+): string {
+  const decided = decidedText({
     yes: pair.rejected_yes,
     no: pair.rejected_no,
     invalid: pair.rejected_invalid,
+    judged_by: pair.path[0]?.judged_by ?? 'model',
+    checks,
   });
-  if (!verdicts) return `response ${pair.rejected_index + 1}: ${votes}`;
+  if (!verdicts) return `response ${pair.rejected_index + 1}: ${decided}`;
   const of = (verdict: string) => verdicts.judged.filter((one) => one.verdict === verdict).length;
   return (
     `response ${pair.rejected_index + 1} of ${verdicts.responses.length}` +
-    `${verdicts.given ? ' (given)' : ''}: ${votes}; of all ${of('pass')} passed, ${of('fail')} failed, ${of('tie')} tied`
+    `${verdicts.given ? ' (given)' : ''}: ${decided}; of all ${of('pass')} passed, ${of('fail')} failed, ${of('tie')} tied`
   );
 }
 
-const nodeText = (node: PathNode, accepted: boolean): string => {
-  const line = `${oneLine(node.node_id, 40).padEnd(8)} ${node.value.toFixed(2)}  ${votesText(node)}`;
+const nodeText = (node: PathNode, all: Shown['checks'], accepted: boolean): string => {
+  const decided = decidedText({ ...node, checks: all.get(node.node_id) ?? null });
+  const line = `${oneLine(node.node_id, 40).padEnd(8)} ${node.value.toFixed(2)}  ${decided}`;
   return accepted ? pc.green(`${line}  ★ accepted`) : line;
 };
 

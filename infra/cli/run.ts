@@ -4,7 +4,12 @@ import type { Settings } from '../../processors/settings.ts';
 import { resolveCluster } from '../config/cluster.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
-import { resolveEndpoint, roles, settingsOf, type ResolvedEndpoint } from '../config/settings.ts';
+import {
+  resolveEndpoints,
+  settingsOf,
+  versionsOf,
+  type RoleEndpoints,
+} from '../config/settings.ts';
 import { UsageError } from '../errors.ts';
 import { checkGateFiles } from '../exports/gates/gates.ts';
 import type { InputOptions } from '../input/read.ts';
@@ -119,13 +124,9 @@ API keys come from OPENAI_API_KEY, or from api_key_env or api_key_file of an end
     )
     .action(async (file: string, flags: Flags, command: Command) => {
       const config = loadConfig(flags.config ?? null, overridesOf(command, process.env));
-      const endpoints = resolveEndpoints(config);
+      const endpoints = resolveEndpoints(config, process.env);
       checkBudget(config.budget, endpoints);
-      const settings = settingsOf(config, flags.iteration, {
-        actor: endpoints.actor.version,
-        judge: endpoints.judge.version,
-        refiner: endpoints.refiner.version,
-      });
+      const settings = settingsOf(config, flags.iteration, versionsOf(endpoints));
       if (flags.dryRun) {
         if (file === '-')
           throw new UsageError('--dry-run reads the whole source first: name a file');
@@ -142,9 +143,9 @@ async function runFile(
   flags: Flags,
   config: Config,
   settings: Settings,
-  endpoints: Endpoints,
+  endpoints: RoleEndpoints,
 ): Promise<void> {
-  const secrets = roles.flatMap((role) => endpoints[role].apiKey ?? []);
+  const secrets = Object.values(endpoints).flatMap(({ apiKey }) => apiKey ?? []);
   if (flags.strict && file !== '-') {
     const planned = await plan(await openSource(file), flags, config, settings, endpoints);
     if (planned.rejected.length > 0) {
@@ -236,14 +237,6 @@ function exitCodeOf({ state, admitted }: Summary): number {
   if (state === 'incomplete: budget') return 3;
   return state === 'incomplete' || admitted === 0 ? 1 : 0;
 }
-
-type Endpoints = Readonly<Record<(typeof roles)[number], ResolvedEndpoint>>;
-
-export const resolveEndpoints = (config: Config): Endpoints => ({
-  actor: resolveEndpoint('actor', config, process.env),
-  judge: resolveEndpoint('judge', config, process.env),
-  refiner: resolveEndpoint('refiner', config, process.env),
-});
 
 export const connectOpenAi: Connect = (url, endpoint) =>
   openAiEndpoint({

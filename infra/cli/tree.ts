@@ -1,8 +1,17 @@
 import { Command } from 'commander';
 import pc from 'picocolors';
-import { partsOf } from '../../processors/rules/ids.ts';
+import { fullId, partsOf } from '../../processors/rules/ids.ts';
+import { decidedByCode, judgeOf } from '../../processors/rules/code.ts';
 import { count, valueOf } from '../../processors/rules/vote.ts';
-import type { Negative, Outcome, Refinement, SearchNode } from '../../schemas/records.ts';
+import type { Settings } from '../../processors/settings.ts';
+import type {
+  Check,
+  Negative,
+  Outcome,
+  Refinement,
+  SearchNode,
+  Verdicts,
+} from '../../schemas/records.ts';
 import { nameOnLog } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import { RunError } from '../errors.ts';
@@ -25,7 +34,7 @@ import {
 import { counted, indented, jsonLine, print } from './output.ts';
 import { homeFlag, placeOf, type PipelineFlags } from './flags.ts';
 import { withView } from './pipeline.ts';
-import { outcomeOf, outcomeText, treeIds, votesText } from './view.ts';
+import { checkLines, decidedText, foundJson, outcomeOf, outcomeText, treeIds } from './view.ts';
 
 interface Flags extends PipelineFlags {
   readonly iteration: string;
@@ -37,8 +46,8 @@ export const treeCommand = (): Command =>
   new Command('tree')
     .summary('draw a search tree')
     .description(
-      `Draws a tree: the failed response at its root, every refinement that was judged with its value and votes, and
-the accepted path. Without ID it is the latest tree that was accepted.`,
+      `Draws a tree: the failed response at its root, every refinement that was judged with its value and its
+votes, or what code found in it, and the accepted path. Without ID it is the latest tree that was accepted.`,
     )
     .argument('[id]', 'of the tree (iteration/instruction/tree), or of an instruction')
     .addOption(homeOption())
@@ -69,6 +78,8 @@ interface Tree {
   readonly id: string;
   /** Null if it has been forgotten: negatives are kept for a while only. */
   readonly negative: Negative | null;
+  /** What code found in the failed response, and its value; null if they are no longer kept. */
+  readonly root: { readonly checks: readonly Check[] | null; readonly value: number | null };
   readonly refinement: Refinement | null;
   /** Null while it is being searched. */
   readonly outcome: Outcome | null;
@@ -108,23 +119,47 @@ async function findTree(view: HomeView, id: string, flags: Flags): Promise<Tree>
 }
 
 async function treeAt(view: HomeView, id: string): Promise<Tree> {
+  const [iteration = '', instruction = ''] = partsOf(id);
+  const manifest = await findIteration(view.log, view.serde, view.pipeline, iteration);
+  const settings = manifest && settingsIn(manifest);
+  const negative = await latestRow(view, topics.negatives, id);
   const refinement = await latestRow(view, topics.refinements, id);
+  const verdicts =
+    negative && (await latestRow(view, topics.verdicts, fullId(iteration, instruction)));
   return {
     id,
-    negative: await latestRow(view, topics.negatives, id),
+    negative,
+    root: rootOf(negative, verdicts, refinement, settings),
     refinement,
     outcome: await latestRow(view, topics.outcomes, id),
-    children: await childrenIn(view, id),
+    children: settings ? await childrenIn(view, id, settings) : new Map(),
   };
 }
 
+/** A negative has the votes that it failed by; what code found is with the verdicts on all responses. */
+function rootOf(
+  negative: Negative | null,
+  verdicts: Verdicts | null,
+  refinement: Refinement | null,
+  settings: Settings | null,
+): Tree['root'] {
+  const start = refinement?.path[0] ?? null;
+  const judged = verdicts?.judged.find(({ index }) => index === negative?.response_index);
+  const checks = judged?.checks ?? null;
+  const byCode =
+    negative?.judged_by === 'code' && verdicts && checks && settings
+      ? decidedByCode(checks, negative.constraints, judgeOf(verdicts, settings), settings.search)
+      : null;
+  return { checks, value: start?.value ?? byCode?.value ?? (negative && valueOf(negative)) };
+}
+
 /** Nodes are looked up one by one, from the root down: a tree is small, and the topic may be huge. */
-async function childrenIn(view: HomeView, id: string): Promise<Tree['children']> {
-  const [iteration = ''] = partsOf(id);
-  const manifest = await findIteration(view.log, view.serde, view.pipeline, iteration);
+async function childrenIn(
+  view: HomeView,
+  id: string,
+  { search: { branch, max_nodes: nodesMax } }: Settings,
+): Promise<Tree['children']> {
   const children = new Map<string, SearchNode[]>();
-  if (!manifest) return children;
-  const { branch, max_nodes: nodesMax } = settingsIn(manifest).search;
   const parents = [root];
   // Every node that is found is a parent once, so the loop ends with the tree; a foreign topic may hold more.
   for (let parent = parents.shift(); parent !== undefined; parent = parents.shift()) {
@@ -140,15 +175,27 @@ async function childrenIn(view: HomeView, id: string): Promise<Tree['children']>
   return children;
 }
 
-function treeJson({ id, negative, refinement, outcome, children }: Tree): object {
+function treeJson(tree: Tree): object {
+  const { id, negative, refinement, outcome, children } = tree;
   return {
     id,
     outcome: outcome?.outcome ?? null,
     accepted: refinement?.node_id ?? null,
     path: refinement?.path.map(({ node_id }) => node_id) ?? [],
-    root: negative,
-    nodes: [...children.values()].flat(),
+    root: negative && { ...negative, value: tree.root.value, ...foundJson(tree.root.checks) },
+    nodes: [...children.values()]
+      .flat()
+      .map((node) => ({ ...node, ...foundJson(checksIn(tree, node)) })),
   };
+}
+
+/** A node whose text was judged before has what was found then. */
+function checksIn({ children, root: start }: Tree, node: SearchNode): readonly Check[] | null {
+  if (node.equal_to === null) return node.checks;
+  if (node.equal_to === root) return start.checks;
+  return (
+    [...children.values()].flat().find(({ node_id: id }) => id === node.equal_to)?.checks ?? null
+  );
 }
 
 function treeText(tree: Tree, full: boolean): string {
@@ -176,7 +223,10 @@ interface Drawn {
   readonly id: string;
   readonly value: number | null;
   readonly state: SearchNode['state'];
-  readonly votes: string;
+  /** Its votes, or what code found; or where to look for them. */
+  readonly decided: string;
+  /** Of those that are shown under it. */
+  readonly checks: readonly Check[] | null;
   readonly text: string;
   readonly critique: string | null;
 }
@@ -188,7 +238,7 @@ function drawn(tree: Tree, full: boolean): readonly string[] {
   const draw = (node: Drawn, before: string, below: string): void => {
     const mark = node.id === accepted ? '★' : onPath.has(node.id) ? '•' : ' ';
     const value = node.value === null ? node.state : node.value.toFixed(2);
-    const head = [`${mark} ${before}${oneLine(node.id, 200)}`, oneLine(value, 20), node.votes];
+    const head = [`${mark} ${before}${oneLine(node.id, 200)}`, oneLine(value, 20), node.decided];
     lines.push(
       [
         onPath.has(node.id) ? pc.green(joined(head)) : joined(head),
@@ -196,8 +246,9 @@ function drawn(tree: Tree, full: boolean): readonly string[] {
       ].join('  '),
     );
     const children = tree.children.get(node.id) ?? [];
+    const bar = `  ${below}${children.length > 0 ? '│' : ' '} `;
+    lines.push(...checkLines(node.checks, full).map((line) => pc.yellow(`${bar}${line}`)));
     if (full) {
-      const bar = `  ${below}${children.length > 0 ? '│' : ' '} `;
       lines.push(indented(manyLines(node.text), bar));
       if (node.critique !== null) {
         lines.push(pc.dim(indented(`— ${manyLines(node.critique)}`, bar)));
@@ -214,14 +265,15 @@ function drawn(tree: Tree, full: boolean): readonly string[] {
 
 const joined = (parts: readonly string[]): string => parts.filter((part) => part !== '').join('  ');
 
-function drawnRoot({ negative, refinement }: Tree): Drawn {
+function drawnRoot({ negative, refinement, root: { checks, value } }: Tree): Drawn {
   const start = refinement?.path[0];
-  const votes = negative ?? start ?? null;
+  const judged = negative ?? start ?? null;
   return {
     id: root,
-    value: votes === null ? null : valueOf(votes),
+    value,
     state: 'evaluated',
-    votes: votes === null ? 'no longer kept' : votesText(votes),
+    decided: judged === null ? 'no longer kept' : decidedText({ ...judged, checks }),
+    checks,
     text: negative?.response ?? start?.text ?? '',
     critique: negative?.critique ?? start?.critique ?? null,
   };
@@ -231,12 +283,17 @@ const drawnNode = (node: SearchNode): Drawn => ({
   id: node.node_id,
   value: node.value,
   state: node.state,
-  votes:
-    node.equal_to === null
-      ? node.votes.length === 0
-        ? ''
-        : votesText(count(node.votes)) + (node.rounds > 1 ? ` (${node.rounds} rounds)` : '')
-      : `same text as ${oneLine(node.equal_to, 40)}`,
+  decided: decidedNode(node),
+  checks: node.checks,
   text: node.text ?? node.answer,
   critique: node.critique,
 });
+
+function decidedNode(node: SearchNode): string {
+  if (node.equal_to !== null) return `same text as ${oneLine(node.equal_to, 40)}`;
+  if (node.judged_by === 'model' && node.votes.length === 0) return '';
+  return (
+    decidedText({ ...count(node.votes), ...node }) +
+    (node.rounds > 1 ? ` (${node.rounds} rounds)` : '')
+  );
+}

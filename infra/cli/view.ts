@@ -1,7 +1,8 @@
 import { PermanentError } from '../../processors/processor.ts';
 import { fullId, partsOf } from '../../processors/rules/ids.ts';
+import { satisfiedShare } from '../../processors/rules/code.ts';
 import type { Count } from '../../processors/rules/vote.ts';
-import type { Outcome } from '../../schemas/records.ts';
+import type { Check, Judged, Outcome } from '../../schemas/records.ts';
 import type { TopicInfo } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import { latestRow } from '../codec/rows.ts';
@@ -69,3 +70,47 @@ export function outcomeText({ outcome, cause }: Pick<Outcome, 'outcome' | 'cause
 
 export const votesText = ({ yes, no, invalid }: Count): string =>
   `${yes} yes, ${no} no${invalid > 0 ? `, ${invalid} invalid` : ''}`;
+
+/** Who decided about a text, and what there is to say for it. */
+export interface Decided extends Count, Pick<Judged, 'judged_by'> {
+  /** Null if they are no longer kept. */
+  readonly checks: readonly Check[] | null;
+}
+
+/** What the votes on a text came to, or what code found; where votes decided and code looked on, both. */
+export function decidedText({ judged_by: by, checks, ...votes }: Decided): string {
+  const found = checksText(checks ?? []);
+  if (by === 'code') return found === null ? 'by code' : `by code: ${found}`;
+  return found === null ? votesText(votes) : `${votesText(votes)}; code: ${found}`;
+}
+
+function checksText(checks: readonly Check[]): string | null {
+  const of = (outcome: Check['outcome']) => checks.filter((one) => one.outcome === outcome).length;
+  const [satisfied, broken, unknown] = [of('satisfied'), of('broken'), of('unknown')];
+  if (satisfied + broken === 0) return null;
+  return (
+    `${satisfied} of ${satisfied + broken} satisfied` +
+    (unknown > 0 ? `, ${unknown} not checked` : '')
+  );
+}
+
+/** A line for each constraint that a text breaks, with what was found; in full, for all of them. */
+export const checkLines = (checks: readonly Check[] | null, full: boolean): readonly string[] =>
+  (checks ?? [])
+    .filter(({ outcome }) => full || outcome === 'broken')
+    .map(
+      ({ id, outcome, detail }) =>
+        `${checkMarks[outcome]} ${oneLine(id, 80)}: ${oneLine(detail, 200)}`,
+    );
+
+const checkMarks: Readonly<Record<Check['outcome'], string>> = {
+  satisfied: '✓',
+  broken: '✗',
+  unknown: '?',
+};
+
+/** What code found, for machines: null where it is no longer kept, or where code knows none of the constraints. */
+export const foundJson = (checks: readonly Check[] | null) => ({
+  checks,
+  satisfied_share: checks === null ? null : satisfiedShare(checks),
+});

@@ -4,7 +4,7 @@ import { dataflow } from '../../topology/dataflow.ts';
 import { firstSteps } from '../../topology/topology.ts';
 import { resolveCluster } from '../config/cluster.ts';
 import type { Config } from '../config/schema.ts';
-import { resolveEndpoint, roles, settingsOf } from '../config/settings.ts';
+import { hasNoJudge, resolveEndpoint, roles, settingsOf, versionsOf } from '../config/settings.ts';
 import { UsageError } from '../errors.ts';
 import { serveHealth, type HealthServer } from '../health/server.ts';
 import { checkBudget, type BudgetEnd } from '../run/budget.ts';
@@ -120,11 +120,7 @@ async function runWorker(flags: Flags, config: Config): Promise<void> {
     await work({
       home: pipeline.home,
       config,
-      settings: settingsOf(config, flags.iteration, {
-        actor: endpoints.actor?.version ?? '',
-        judge: endpoints.judge?.version ?? '',
-        refiner: endpoints.refiner?.version ?? '',
-      }),
+      settings: settingsOf(config, flags.iteration, versionsOf(endpoints)),
       endpoints,
       connect: connectOpenAi,
       stages: flags.stages ?? null,
@@ -161,7 +157,9 @@ function endpointsOf(config: Config, stages: readonly string[] | null): Endpoint
     ? roles
     : roles.filter((role) => steps.some(([, { asks }]) => asks.includes(role)));
   return Object.fromEntries(
-    asked.map((role) => [role, resolveEndpoint(role, config, process.env)]),
+    asked
+      .filter((role) => role !== 'judge' || !hasNoJudge(config))
+      .map((role) => [role, resolveEndpoint(role, config, process.env)]),
   );
 }
 

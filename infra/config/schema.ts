@@ -124,7 +124,9 @@ export const configSchema = z.strictObject({
       actor: endpoint
         .prefault({})
         .describe('In place of `default` for whoever writes the responses.'),
-      judge: endpoint.prefault({}).describe('In place of `default` for whoever votes.'),
+      judge: endpoint
+        .prefault({})
+        .describe('In place of `default` for whoever votes; not needed where code judges.'),
       refiner: endpoint.prefault({}).describe('In place of `default` for whoever refines.'),
     })
     .prefault({}),

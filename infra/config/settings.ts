@@ -26,6 +26,39 @@ export interface ResolvedEndpoint {
   readonly price: { readonly prompt: number; readonly completion: number } | null;
 }
 
+/** Where each role of an iteration is asked: the judge is missing where code judges and the config names none. */
+export type RoleEndpoints = Readonly<
+  Record<'actor' | 'refiner', ResolvedEndpoint> & Partial<Record<'judge', ResolvedEndpoint>>
+>;
+
+/** @throws UsageError as below, of whichever role is needed */
+export const resolveEndpoints = (
+  config: Config,
+  environment: NodeJS.ProcessEnv,
+): RoleEndpoints => ({
+  actor: resolveEndpoint('actor', config, environment),
+  ...(hasNoJudge(config) ? {} : { judge: resolveEndpoint('judge', config, environment) }),
+  refiner: resolveEndpoint('refiner', config, environment),
+});
+
+/**
+ * Where code judges, nobody is asked for a vote unless an instruction says otherwise: a config that says nothing of a
+ * judge, and has no default that could be one, has none.
+ */
+export const hasNoJudge = ({ judge, models }: Config): boolean =>
+  judge.by === 'code' &&
+  Object.keys(defined(models.judge)).length === 0 &&
+  (models.default.url === undefined || models.default.model === undefined);
+
+/** What records call the models; empty for a role that has none here. */
+export const versionsOf = (
+  endpoints: Readonly<Partial<Record<Role, ResolvedEndpoint>>>,
+): Settings['models'] => ({
+  actor: endpoints.actor?.version ?? '',
+  judge: endpoints.judge?.version ?? '',
+  refiner: endpoints.refiner?.version ?? '',
+});
+
 /** @throws UsageError if a role has no URL or model, or a key cannot be read */
 export function resolveEndpoint(
   role: Role,

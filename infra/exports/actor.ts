@@ -1,7 +1,7 @@
 import { fullId } from '../../processors/rules/ids.ts';
 import type { Chance } from '../../processors/rules/chance.ts';
 import { passingResponses } from '../../processors/rules/training.ts';
-import type { Message } from '../../schemas/records.ts';
+import type { Message, Verdicts } from '../../schemas/records.ts';
 import { topics as all } from '../../topology/topics.ts';
 import { assistant } from './format.ts';
 import type { Iterations, RecordGates } from './refiner.ts';
@@ -25,7 +25,7 @@ export async function* actorRows(
   iterations: Iterations,
   settings: ExportSettings['actor'],
   order: Chance,
-  { undecodable, stays }: RecordGates,
+  { undecodable, stays, good }: RecordGates,
 ): AsyncGenerator<ActorRow> {
   const places = new Map<string, Place>();
   const keep = (id: string, position: number, response: number | null) => {
@@ -33,12 +33,13 @@ export async function* actorRows(
   };
   for await (const { row, position } of records(topics, all.refinements, undecodable)) {
     if (!iterations.has(row.iteration) || !stays({ kind: 'refinement', row })) continue;
-    if (row.text.trim() !== '') keep(fullId('refined', row.id), position, null);
+    if (row.text.trim() !== '' && good(row, row.text))
+      keep(fullId('refined', row.id), position, null);
   }
   for await (const { row, position } of records(topics, all.verdicts, undecodable)) {
     if (!iterations.has(row.iteration) || !stays({ kind: 'verdicts', row })) continue;
     const chance: Chance = (purpose) => order(`actor/${row.id}/${purpose}`);
-    for (const { index } of passingResponses(row, settings.passing, chance)) {
+    for (const { index } of passingResponses(kept(row, good), settings.passing, chance)) {
       keep(fullId('passed', row.id, String(index)), position, index);
     }
   }
@@ -47,6 +48,16 @@ export async function* actorRows(
     yield read(topics, place);
   }
 }
+
+/** The verdicts on all but those responses that passed and should not have. */
+const kept = (row: Verdicts, good: RecordGates['good']): Verdicts => ({
+  ...row,
+  judged: row.judged.filter(({ index, verdict }) => {
+    const response = row.responses.find((one) => one.index === index);
+    if (verdict !== 'pass' || !response) return true;
+    return good({ ...row, id: `${row.id}/${index}` }, response.text);
+  }),
+});
 
 interface Place {
   readonly id: string;

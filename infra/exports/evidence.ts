@@ -1,4 +1,4 @@
-import type { Responses, Verdicts } from '../../schemas/records.ts';
+import type { Constraint, Responses, Verdicts } from '../../schemas/records.ts';
 import type { Topic } from '../../topology/topology.ts';
 import { topics as all } from '../../topology/topics.ts';
 import { openScratch } from './scratch.ts';
@@ -9,12 +9,15 @@ import { recordsFrom, type Topics } from './topic.ts';
 export class Evidence {
   private readonly database = openScratch(`
     CREATE TABLE cut (id TEXT NOT NULL, response INTEGER NOT NULL, PRIMARY KEY (id, response)) WITHOUT ROWID;
+    CREATE TABLE asked (id TEXT PRIMARY KEY, constraints TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE judged (id TEXT PRIMARY KEY, passed INTEGER NOT NULL, failed INTEGER NOT NULL) WITHOUT ROWID;
   `);
   private readonly addCut = this.database.prepare('INSERT OR IGNORE INTO cut VALUES (?, ?)');
   private readonly findCut = this.database.prepare(
     'SELECT 1 FROM cut WHERE id = ? AND response = ?',
   );
+  private readonly addAsked = this.database.prepare('INSERT OR IGNORE INTO asked VALUES (?, ?)');
+  private readonly findAsked = this.database.prepare('SELECT constraints FROM asked WHERE id = ?');
   private readonly addJudged = this.database.prepare(
     'INSERT OR IGNORE INTO judged VALUES (?, ?, ?)',
   );
@@ -31,13 +34,16 @@ export class Evidence {
     wanted: ReadonlySet<string>,
     gates: GateSettings,
     undecodable: (place: string) => void,
+    /** Whether rows are made of texts whose records do not say what was asked for. */
+    asksConstraints = false,
   ): Promise<void> {
     if (gates.truncated !== 'off') {
       for await (const row of this.unread(topics, all.responses, undecodable)) {
         if (wanted.has(row.iteration)) this.noteCuts(row);
       }
     }
-    if (asksPassRate(gates) || gates.truncated !== 'off') {
+    const needsConstraints = asksConstraints && gates.constraints;
+    if (asksPassRate(gates) || gates.truncated !== 'off' || needsConstraints) {
       // It is read once more for what is written: a step of its own, since none goes back.
       const told: Topics = {
         ...topics,
@@ -46,6 +52,7 @@ export class Evidence {
       for await (const row of this.unread(told, all.verdicts, undecodable)) {
         if (!wanted.has(row.iteration)) continue;
         this.noteJudged(row);
+        if (needsConstraints) this.noteAsked(row);
         // A lazy judge has sampled on.
         this.noteCuts(row);
       }
@@ -72,6 +79,11 @@ export class Evidence {
     }
   }
 
+  /** What an instruction asks for: trees and their refinements do not say it. */
+  private noteAsked({ id, constraints }: Verdicts): void {
+    if (constraints.length > 0) this.addAsked.run(id, JSON.stringify(constraints));
+  }
+
   /** How many responses to an instruction passed and failed; a tie is neither. */
   private noteJudged({ id, judged }: Verdicts): void {
     const count = (verdict: string) => judged.filter((one) => one.verdict === verdict).length;
@@ -81,6 +93,13 @@ export class Evidence {
   /** @param id iteration/instruction */
   wasCut(id: string, response: number): boolean {
     return this.findCut.get(id, response) !== null;
+  }
+
+  /** None if nothing is known of it. @param id iteration/instruction */
+  constraints(id: string): readonly Constraint[] {
+    const row = this.findAsked.get(id);
+    // `noteAsked` wrote it.
+    return row === null ? [] : (JSON.parse(String(row[0])) as readonly Constraint[]);
   }
 
   /** Null if nothing is known of it. @param id iteration/instruction */

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { fullId } from '../../processors/rules/ids.ts';
 import { topics as all } from '../../topology/topics.ts';
 import { chanceOf } from '../runtime/chance.ts';
 import { auditWith, type Audit } from '../../processors/rules/audit.ts';
@@ -95,7 +96,13 @@ export async function exportAll(request: ExportRequest): Promise<ExportReport> {
   try {
     const removals = await removalsIn(topics, undecodable);
     const gates = await openGates(settings, removals, evidence, chance);
-    await evidence.read(topics, wanted, settings.gates, undecodable);
+    await evidence.read(
+      topics,
+      wanted,
+      settings.gates,
+      undecodable,
+      has('refiner_sft') || has('actor_sft'),
+    );
     await choosePairs(
       { topics, iterations: wanted, settings, gates, chance, undecodable },
       candidates,
@@ -113,7 +120,12 @@ export async function exportAll(request: ExportRequest): Promise<ExportReport> {
       if (has('preference')) await add('preference', place, row);
       if (has('steps')) {
         for (const step of stepRows(pair)) {
-          await add('steps', { id: step.id, instruction: place.instruction }, step);
+          const finding = gates.text(step.chosen, pair.constraints);
+          if (finding) {
+            candidates.reject({ kind: 'steps', ...placeOf(step, place), finding });
+            continue;
+          }
+          await add('steps', placeOf(step, place), step);
         }
       }
       if (has('unpaired')) await unpairing.add(place, row);
@@ -131,6 +143,11 @@ export async function exportAll(request: ExportRequest): Promise<ExportReport> {
     const gatesFor = (kind: Kind): RecordGates => ({
       undecodable,
       judged,
+      good({ id, iteration, instruction_id: instruction }, text) {
+        const finding = gates.text(text, evidence.constraints(fullId(iteration, instruction)));
+        if (finding) candidates.reject({ kind, id, instruction, finding });
+        return finding === null;
+      },
       stays({ kind: source, row }) {
         const finding =
           gates.instruction(row) ?? (source === 'refinement' ? removals.ofPair(row.id) : null);
@@ -180,6 +197,11 @@ export async function exportAll(request: ExportRequest): Promise<ExportReport> {
     evidence.close();
   }
 }
+
+const placeOf = (step: { readonly id: string }, pair: { readonly instruction: string }) => ({
+  id: step.id,
+  instruction: pair.instruction,
+});
 
 /** Where an unfinished export goes: a part is never taken for the whole. */
 const partial = 'partial';

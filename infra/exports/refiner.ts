@@ -31,12 +31,24 @@ export type RecordSource =
 /** The votes on a text, and what code found in it. */
 export type JudgedText = Pick<SearchNode, 'votes' | 'checks'>;
 
+/** Whose text it is: the id of the row that it would be in. */
+export interface TextOf {
+  readonly id: string;
+  readonly iteration: string;
+  readonly instruction_id: string;
+}
+
 /** What keeps records out. */
 export interface RecordGates {
   /** Told the place of a record that is none. */
   readonly undecodable: (place: string) => void;
   /** Whether rows may be made from the record; what keeps one out is noted. */
   readonly stays: (source: RecordSource) => boolean;
+  /**
+   * Whether a text may be taught as a good answer, or as one that passes: not if it breaks a constraint of its
+   * instruction. What keeps one out is noted.
+   */
+  readonly good: (of: TextOf, text: string) => boolean;
   /** Told of every text that was judged, so that the topics need not be read once more. */
   readonly judged: (text: JudgedText) => void;
 }
@@ -56,7 +68,7 @@ export async function refinerRows(
   iterations: Iterations,
   caps: ExportSettings['caps'],
   order: Chance,
-  { undecodable, stays, judged }: RecordGates,
+  { undecodable, stays, good, judged }: RecordGates,
 ): Promise<readonly RefinerRow[]> {
   const sets = {
     refine: new Smallest<RefinerRow>(caps.refine),
@@ -72,6 +84,7 @@ export async function refinerRows(
   for await (const { row } of records(topics, all.refinements, undecodable)) {
     const iteration = iterations.get(row.iteration);
     if (!iteration || !stays({ kind: 'refinement', row })) continue;
+    if (!good(row, row.text)) continue;
     keep('refine', refineRow(row, iteration.prompts), row.instruction_id);
   }
 
@@ -79,9 +92,14 @@ export async function refinerRows(
     const iteration = iterations.get(row.iteration);
     if (iteration) row.judged.forEach(judged);
     if (!iteration || !stays({ kind: 'verdicts', row })) continue;
-    const { pass, fail } = verdictRows(row, iteration.prompts);
-    for (const one of pass) keep('pass', one, row.instruction_id);
-    for (const one of fail) keep('fail', one, row.instruction_id);
+    for (const { index, text } of row.responses) {
+      const judged = row.judged.filter((one) => one.index === index);
+      const { pass, fail } = verdictRows({ ...row, judged }, iteration.prompts);
+      for (const one of pass) {
+        if (good({ ...row, id: one.id }, text)) keep('pass', one, row.instruction_id);
+      }
+      for (const one of fail) keep('fail', one, row.instruction_id);
+    }
   }
 
   for await (const { tree, nodes } of trees(topics, iterations, undecodable, judged)) {
@@ -90,7 +108,11 @@ export async function refinerRows(
     const iteration = iterations.get(id);
     if (!iteration || !stays({ kind: 'node', row: node })) continue;
     const chance = chanceOf(iteration.seed, id, tree);
-    const { above, below } = nodeRows(nodes, chance, iteration.prompts);
+    // A critique that praises what breaks a constraint is one that the judge must not learn; one that blames is fine.
+    const fitting = nodes.filter(
+      (one) => !isPraised(one) || one.text === null || good(one, one.text),
+    );
+    const { above, below } = nodeRows(fitting, chance, iteration.prompts);
     if (above) keep('above', above, instruction);
     if (below) keep('below', below, instruction);
   }
@@ -106,6 +128,9 @@ export async function refinerRows(
   // The rules hand the very rows back that they were given.
   return assemble(rows, caps, order) as readonly RefinerRow[];
 }
+
+const isPraised = ({ judged_by, value }: SearchNode): boolean =>
+  judged_by === 'model' && value !== null && value > 0.5;
 
 /**
  * All nodes of a tree whose votes differed, tree by tree. The nodes of one may be far apart in the topic, so their

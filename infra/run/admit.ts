@@ -1,4 +1,6 @@
 import { PermanentError } from '../../processors/processor.ts';
+import { judgeOf } from '../../processors/rules/code.ts';
+import type { Settings } from '../../processors/settings.ts';
 import type { Instruction } from '../../schemas/records.ts';
 import { partitionOf } from '../../topology/partition.ts';
 import { nameOnLog } from '../../topology/topology.ts';
@@ -39,6 +41,8 @@ export interface AdmitOptions {
   readonly ready: () => Promise<void>;
   /** The model's context, known once the endpoints are ready; null if they do not say. */
   readonly contextTokens: () => number | null;
+  /** Why the iteration can do nothing with an instruction; null if it can. */
+  readonly refused?: (instruction: Instruction) => string | null;
   readonly onRejected: (message: string) => void;
   readonly signal: AbortSignal;
 }
@@ -97,6 +101,12 @@ export async function admit(
       continue;
     }
     if (!known) {
+      const refused = options.refused?.(instruction) ?? null;
+      if (refused !== null) {
+        reject(refused);
+        if (strict) break;
+        continue;
+      }
       await ready();
       const tooLong = overContext(instruction, options.contextTokens());
       if (tooLong !== null) {
@@ -133,6 +143,19 @@ export async function admit(
   }
   await Promise.all(underWay);
   return isRead && !(strict && admission.rejected > 0);
+}
+
+/** An instruction that wants votes where nobody votes: a sentence with what to do; null if it can be judged. */
+export function withoutJudge(
+  { id, source, source_line: line, judge_by }: Instruction,
+  settings: Pick<Settings, 'judge' | 'models'>,
+): string | null {
+  const by = judgeOf({ judge_by }, settings);
+  if (by === 'code' || settings.models.judge !== '') return null;
+  return (
+    `${source}:${line}: ${oneLine(JSON.stringify(id), 80)} wants a model's votes (judge_by: ${by}), and no judge is ` +
+    'configured; give models.judge a url and a model in the config, or the instruction judge_by: code.'
+  );
 }
 
 /** The record's bytes, or a sentence if it is no record that the topic takes, such as one that is too large. */

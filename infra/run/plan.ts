@@ -1,14 +1,16 @@
 import type { Settings } from '../../processors/settings.ts';
 import { judgePrompt } from '../../processors/rules/prompts.ts';
+import { isCheckable, judgeOf } from '../../processors/rules/code.ts';
 import { isDecided } from '../../processors/rules/vote.ts';
 import { firstResponses } from '../../processors/sampling.ts';
 import type { Config } from '../config/schema.ts';
-import { roles, type ResolvedEndpoint } from '../config/settings.ts';
+import { roles, type ResolvedEndpoint, type RoleEndpoints } from '../config/settings.ts';
 import { readInstructions, type InputOptions } from '../input/read.ts';
 import { openSeen } from '../input/seen.ts';
 import type { Source } from '../input/source.ts';
 import { estimatedTokens } from '../model/gateway.ts';
 import type { Role } from '../../processors/processor.ts';
+import { withoutJudge } from './admit.ts';
 
 /** What a run would ask, between the least (no response fails) and the most (every tree is searched to its end). */
 export interface Plan {
@@ -48,6 +50,8 @@ export function usualSpend(
   endpoints: Readonly<Partial<Record<Role, Pick<ResolvedEndpoint, 'price'>>>>,
 ): { readonly tokens: number; readonly cost: number } {
   const nodes = Math.min(negatives_per_instruction, sample.responses) * nodesMax(search);
+  // What code judges costs nothing; instructions that ask for votes all the same are the exception.
+  const judged = judge.by === 'code' ? 0 : sample.responses + nodes;
   const judgePromptTokens =
     textTokens(judgePrompt(prompts, [], '')) + usualInstructionTokens + usualAnswerTokens;
   const of: Readonly<Record<Role, { readonly prompt: number; readonly completion: number }>> = {
@@ -56,8 +60,8 @@ export function usualSpend(
       completion: sample.responses * usualAnswerTokens,
     },
     judge: {
-      prompt: (sample.responses + nodes) * judgePromptTokens,
-      completion: (sample.responses + nodes) * judge.votes * usualAnswerTokens,
+      prompt: judged * judgePromptTokens,
+      completion: judged * judge.votes * usualAnswerTokens,
     },
     refiner: {
       prompt: nodes * (judgePromptTokens + 2 * usualAnswerTokens),
@@ -80,11 +84,15 @@ export async function plan(
   { format, limit }: { readonly format: InputOptions['format']; readonly limit?: number },
   config: Config,
   settings: Settings,
-  endpoints: Readonly<Record<Role, ResolvedEndpoint>>,
+  endpoints: RoleEndpoints,
 ): Promise<Plan> {
   const seen = openSeen();
   const rejected: string[] = [];
-  let [instructions, duplicates, sampled, given, promptTokens, judgeTokens] = [0, 0, 0, 0, 0, 0];
+  let [instructions, duplicates, sampled, promptTokens, judgeTokens] = [0, 0, 0, 0, 0];
+  /** Instructions that get to be refined; what votes may be asked for; and where code cannot spare them. */
+  let refined = 0;
+  const voted = { instructions: 0, texts: 0 };
+  const surely = { instructions: 0, texts: 0 };
   try {
     const items = readInstructions(source, {
       format,
@@ -95,12 +103,25 @@ export async function plan(
       if (item.kind === 'rejected') rejected.push(item.message);
       else if (item.kind === 'duplicate') duplicates++;
       else {
-        const { messages, responses } = item.instruction;
+        const refused = withoutJudge(item.instruction, settings);
+        if (refused !== null) {
+          rejected.push(refused);
+          continue;
+        }
+        const { messages, responses, constraints } = item.instruction;
+        const by = judgeOf(item.instruction, settings);
         instructions++;
-        promptTokens += responses.length > 0 ? 0 : textTokens(messages);
-        judgeTokens += textTokens(judgePrompt(settings.prompts, messages, ''));
-        sampled += responses.length > 0 ? 0 : settings.sample.responses;
-        given += responses.length;
+        const byCode = isCheckable(constraints);
+        // It fails before anything is asked, but it is one of those that are taken.
+        if (by !== 'code' || byCode) {
+          refined++;
+          const texts = responses.length > 0 ? responses.length : settings.sample.responses;
+          if (by !== 'code') add(voted, texts);
+          if (by === 'model' || (by === 'both' && !byCode)) add(surely, texts);
+          promptTokens += responses.length > 0 ? 0 : textTokens(messages);
+          judgeTokens += textTokens(judgePrompt(settings.prompts, messages, ''));
+          sampled += responses.length > 0 ? 0 : settings.sample.responses;
+        }
         if (limit !== undefined && instructions >= limit) break;
       }
     }
@@ -108,23 +129,23 @@ export async function plan(
     seen.close();
   }
   const { judge, refine, sample, search } = settings;
-  const nodes = instructions * settings.negatives_per_instruction * nodesMax(search);
+  const treeNodes = settings.negatives_per_instruction * nodesMax(search);
+  const nodes = refined * treeNodes;
   // A lazy judge may find what it wants at once, and votes may agree as soon as the first ones do.
   const votesLeast = leastVotes(judge);
   const textsLeast = judge.lazy
-    ? Math.min(sampled + given, instructions * settings.negatives_per_instruction)
-    : sampled + given;
+    ? Math.min(surely.texts, surely.instructions * settings.negatives_per_instruction)
+    : surely.texts;
   const sampledLeast = sampled === 0 ? 0 : (sampled / sample.responses) * firstResponses(settings);
-  const judgedMost = (sampled + given) * judge.votes;
   const generations = {
     sample: { least: sampledLeast, most: sampled },
     judge: {
       least: textsLeast * votesLeast,
-      most: judgedMost + nodes * judge.votes * judge.rounds,
+      most: (voted.texts + voted.instructions * treeNodes * judge.rounds) * judge.votes,
     },
     refine: { least: 0, most: nodes * refine.tries * refine.calls_per_try },
   };
-  const perJudgePrompt = instructions > 0 ? judgeTokens / instructions + usualAnswerTokens : 0;
+  const perJudgePrompt = refined > 0 ? judgeTokens / refined + usualAnswerTokens : 0;
   const prompt = {
     // One call brings all choices of a prompt where the endpoint honours n.
     least: Math.round(promptTokens + textsLeast * perJudgePrompt),
@@ -141,7 +162,7 @@ export async function plan(
       generations.judge.most * judge.max_tokens +
       generations.refine.most * refine.max_tokens,
   };
-  const cost = costOf(endpoints.judge.price, prompt, completion);
+  const cost = costOf((endpoints.judge ?? endpoints.refiner).price, prompt, completion);
   return {
     instructions,
     duplicates,
@@ -182,6 +203,11 @@ function withinBudget(
   return { least: Math.min(most, ...ranges.map((range) => range.least)), most };
 }
 
+const add = (to: { instructions: number; texts: number }, texts: number): void => {
+  to.instructions += 1;
+  to.texts += texts;
+};
+
 /** Nodes of a tree at the most: a level of `branch`, then `keep` parents each (breadth-first), or all their paths. */
 function nodesMax({ strategy, branch, keep, depth, max_nodes: max }: Settings['search']): number {
   const kept = Math.min(keep, branch);
@@ -202,7 +228,7 @@ const leastVotes = ({ votes, first_votes: first }: Settings['judge']): number =>
 const textTokens = (messages: readonly { readonly content: string }[]): number =>
   estimatedTokens(messages.map(({ content }) => content));
 
-/** At the judge's price, whose votes are most of it. */
+/** At the price of the judge, whose votes are most of it, or of the refiner where nobody votes. */
 function costOf(price: ResolvedEndpoint['price'], prompt: Range, completion: Range): Range | null {
   if (!price) return null;
   const of = (bound: keyof Range) =>

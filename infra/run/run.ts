@@ -10,14 +10,13 @@ import type { Gateway } from '../model/gateway.ts';
 import type { Order } from '../runtime/order.ts';
 import type { StageStatus } from '../runtime/runtime.ts';
 import type { Time } from '../time.ts';
-import { admit, type Admission } from './admit.ts';
+import { admit, withoutJudge, type Admission } from './admit.ts';
 import type { BudgetEnd, BudgetStanding } from './budget.ts';
 import { findIteration, isOpen, noteSource, openIteration } from './iteration.ts';
 import { createEngine } from './engine.ts';
 import type { LostPositions } from './positions.ts';
 import type { Connect, Lanes } from './lanes.ts';
-import type { ResolvedEndpoint } from '../config/settings.ts';
-import type { Role } from '../../processors/processor.ts';
+import type { RoleEndpoints } from '../config/settings.ts';
 import { summaryOf, type Summary } from './summary.ts';
 import { createTallyReader, type Tally } from './tally.ts';
 
@@ -27,7 +26,7 @@ export interface RunOptions {
   readonly format: InputOptions['format'];
   readonly config: Config;
   readonly settings: Settings;
-  readonly endpoints: Readonly<Record<Role, ResolvedEndpoint>>;
+  readonly endpoints: RoleEndpoints;
   readonly connect: Connect;
   readonly limit: number | null;
   readonly strict: boolean;
@@ -228,6 +227,7 @@ async function admitAll(
         strict: options.strict,
         ready,
         contextTokens: () => lanes.contextTokens,
+        refused: (instruction) => withoutJudge(instruction, settings),
         onRejected: options.notice,
         signal: stop,
       },

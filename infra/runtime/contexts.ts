@@ -94,7 +94,10 @@ export function createContexts(options: ContextsOptions): Contexts {
       if (id === null) throw new PermanentError('no-iteration', 'the record names no iteration');
       const settings = await settingsOf(id);
       const asked = [...step.asks, ...step.asksToo(settings)];
-      const missing = asked.filter((role) => !gateway.serves(role, settings.models[role]));
+      // An iteration without a judge asks none, wherever its records go.
+      const missing = asked.filter(
+        (role) => settings.models[role] !== '' && !gateway.serves(role, settings.models[role]),
+      );
       if (missing.length > 0) {
         throw new NotServed(
           id,

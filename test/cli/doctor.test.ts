@@ -195,3 +195,15 @@ describe('a cluster', () => {
     expect(out).toMatch(/2 things have to be mended first/);
   });
 });
+
+test('no judge is needed where code judges, and it says so', async () => {
+  const at = await folder();
+  const model = { url: 'http://localhost:1/v1', model: 'instant' };
+  await writeFile(
+    join(at, 'spar.yaml'),
+    JSON.stringify({ judge: { by: 'code' }, models: { actor: model, refiner: model } }),
+  );
+  const { code, out } = await doctor(at, healthy(), '--config', join(at, 'spar.yaml'));
+  expect(code).toBe(0);
+  expect(out).toContain('✓ judge: none is configured; code judges, so only an instruction with');
+});

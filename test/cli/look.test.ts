@@ -9,6 +9,7 @@ import { tapCommand } from '../../infra/cli/tap.ts';
 import { topologyCommand } from '../../infra/cli/topology.ts';
 import { treeCommand } from '../../infra/cli/tree.ts';
 import { noteSource } from '../../infra/run/iteration.ts';
+import type { Check, SearchNode } from '../../schemas/records.ts';
 import { dataflow } from '../../topology/dataflow.ts';
 import { render } from '../../topology/render.ts';
 import { topics } from '../../topology/topics.ts';
@@ -25,6 +26,7 @@ import {
   searchNode,
   smallHome,
   spar,
+  verdicts,
   type Ran,
 } from './support.ts';
 
@@ -284,9 +286,10 @@ describe('pair', () => {
     );
   });
 
-  test('is one object for machines: the record, and how many responses there were', async () => {
+  test('is one object for machines: the record, how many responses there were, and what code found', async () => {
     const { out } = await inSmallHome('pair', '--json');
-    expect(JSON.parse(out)).toEqual({ ...pair('cat'), responses: 3 });
+    const path = pair('cat').path.map((node) => ({ ...node, checks: [], satisfied_share: null }));
+    expect(JSON.parse(out)).toEqual({ ...pair('cat'), path, responses: 3 });
   });
 
   test.each([
@@ -342,6 +345,217 @@ describe('pair', () => {
       expect(out).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/);
     }
   });
+});
+
+describe('what code judged', () => {
+  const judged = (...args: readonly string[]) => inHomeJudgedByCode(checks, ...args);
+
+  test('a tree shows what code found in place of votes, and which constraints are broken', async () => {
+    expect((await judged('tree')).out).toMatchInlineSnapshot(`
+      "Tree 1/cat/0: still being searched
+        user: Write a line about a cat.
+        4 nodes judged; ★ accepted, • on the way to it
+
+      • r  0.00  by code: 0 of 2 satisfied, 1 not checked  The cat sat on a very long mat.
+        │ ✗ punctuation:no_comma: 3 commas; none allowed
+        │ ✗ length_constraints:number_words: 9 words; 3 wanted
+      • ├─ r.0  0.50  by code: 1 of 2 satisfied, 1 not checked  The cat sat r.0.
+        │  │ ✗ length_constraints:number_words: 7 words; 3 wanted
+        │  ├─ r.0.0  0.50  same text as r.0  The cat sat r.0.0.
+      ★ │  └─ r.0.1  1.00  by code: 2 of 2 satisfied, 1 not checked  The cat sat r.0.1.
+        └─ r.1  0.00  same text as r  The cat sat r.1.
+      "
+    `);
+  });
+
+  test('in full also what is satisfied, and what code does not know', async () => {
+    expect((await judged('tree', '--full')).out).toMatchInlineSnapshot(`
+      "Tree 1/cat/0: still being searched
+        user:
+          Write a line about a cat.
+        4 nodes judged; ★ accepted, • on the way to it
+
+      • r  0.00  by code: 0 of 2 satisfied, 1 not checked
+        │ ✗ punctuation:no_comma: 3 commas; none allowed
+        │ ✗ length_constraints:number_words: 9 words; 3 wanted
+        │ ? format:nice: there is no constraint format:nice
+        │ The cat sat on a very long mat.
+        │ — Too long.
+      • ├─ r.0  0.50  by code: 1 of 2 satisfied, 1 not checked
+        │  │ ✓ punctuation:no_comma: 0 commas; none allowed
+        │  │ ✗ length_constraints:number_words: 7 words; 3 wanted
+        │  │ ? format:nice: there is no constraint format:nice
+        │  │ The cat sat r.0.
+        │  │ — Critique of r.0.
+        │  ├─ r.0.0  0.50  same text as r.0
+        │  │    The cat sat r.0.0.
+        │  │    — Critique of r.0.0.
+      ★ │  └─ r.0.1  1.00  by code: 2 of 2 satisfied, 1 not checked
+        │       ✓ punctuation:no_comma: 0 commas; none allowed
+        │       ✓ length_constraints:number_words: 3 words; 3 wanted
+        │       ? format:nice: there is no constraint format:nice
+        │       The cat sat r.0.1.
+        │       — Critique of r.0.1.
+        └─ r.1  0.00  same text as r
+             The cat sat r.1.
+             — Critique of r.1.
+      "
+    `);
+  });
+
+  test('a pair does so, too', async () => {
+    expect((await judged('pair')).out).toMatchInlineSnapshot(`
+      "Pair 1/cat/0
+        instruction  cat from in.jsonl
+                     user: Write a line about a cat.
+        constraints  length_constraints:number_words {"num_words":3}
+        sample       response 2 of 3: by code: 0 of 2 satisfied, 1 not checked; of all 1 passed, 1 failed, 1 tied
+        path         r        0.00  by code: 0 of 2 satisfied, 1 not checked
+                       ✗ punctuation:no_comma: 3 commas; none allowed
+                       ✗ length_constraints:number_words: 9 words; 3 wanted
+                       Too long.
+                     r.0      0.50  by code: 1 of 2 satisfied, 1 not checked
+                       ✗ length_constraints:number_words: 7 words; 3 wanted
+                       Critique of r.0.
+                     r.0.1    1.00  by code: 2 of 2 satisfied, 1 not checked  ★ accepted
+                       Critique of r.0.1.
+        accepted     value 1.00 reaches the gate 1, at depth 2; 3 nodes judged, 2 dropped
+        models       actor actor-1, judge judge-1, refiner refiner-1
+        prompts      judge j1, refine r1; rules 1
+        asked        9 calls for 41 texts, 900 prompt and 400 generated tokens
+
+      From the rejected response to the chosen one
+      The cat sat[- on a very long mat-].
+      "
+    `);
+  });
+
+  test('for machines each node of a tree has what was found and the share, as has its root', async () => {
+    const tree = JSON.parse((await judged('tree', '--json')).out) as {
+      readonly root: object;
+      readonly nodes: readonly object[];
+    };
+    expect(tree.root).toMatchObject({ value: 0, checks: checks.r, satisfied_share: 0 });
+    expect(tree.nodes).toMatchObject([
+      { node_id: 'r.0', value: 0.5, checks: checks['r.0'], satisfied_share: 0.5 },
+      { node_id: 'r.1', value: 0, checks: checks.r, satisfied_share: 0, equal_to: 'r' },
+      { node_id: 'r.0.0', value: 0.5, checks: checks['r.0'], satisfied_share: 0.5 },
+      { node_id: 'r.0.1', value: 1, checks: checks['r.0.1'], satisfied_share: 1 },
+    ]);
+  });
+
+  test('and so has the path of a pair', async () => {
+    expect(JSON.parse((await judged('pair', '--json')).out)).toMatchObject({
+      path: [
+        { node_id: 'r', checks: checks.r, satisfied_share: 0 },
+        { node_id: 'r.0', checks: checks['r.0'], satisfied_share: 0.5 },
+        { node_id: 'r.0.1', checks: checks['r.0.1'], satisfied_share: 1 },
+      ],
+    });
+  });
+
+  test('where votes decided and code looked on, both are shown', async () => {
+    const at = await folder();
+    await smallHome(at);
+    const written = await home(at);
+    await put(written, topics.nodes, { ...searchNode('cat', 'r.0'), checks: checks['r.0'] });
+    await written.close();
+    const line = /r\.0 +0\.40 {2}2 yes, 3 no; code: 1 of 2 satisfied, 1 not checked/;
+    expect((await spar('tree', '--home', at)).out).toMatch(line);
+    expect((await spar('pair', '--home', at)).out).toMatch(line);
+  });
+
+  test('what is no longer kept is not made up', async () => {
+    const at = await folder();
+    const written = await home(at);
+    await openFirstIteration(written);
+    const path = pair('cat').path.map((node) => ({ ...node, ...byCode }));
+    await put(written, topics.pairs, { ...pair('cat'), path });
+    await put(written, topics.refinements, { ...refinement('cat'), path });
+    await written.close();
+    expect((await spar('pair', '--home', at)).out).toContain(`${'r'.padEnd(8)} 0.20  by code\n`);
+    expect((await spar('tree', '--home', at)).out).toContain('r  0.20  by code  ');
+    expect(JSON.parse((await spar('pair', '--json', '--home', at)).out)).toMatchObject({
+      path: path.map(({ node_id }) => ({ node_id, checks: null, satisfied_share: null })),
+    });
+  });
+
+  test.each(['pair', 'tree'])('%s: hostile text does not reach the terminal', async (command) => {
+    const evil = 'a\u001b[31mb\u009b2Jc\u202ed\u0007\ne';
+    const hostile = [{ id: evil, outcome: 'broken', detail: evil }] as const;
+    const texts = { r: hostile, 'r.0': hostile, 'r.0.1': hostile };
+    for (const flags of [[], ['--full'], ['--json']]) {
+      const { code, out } = await inHomeJudgedByCode(texts, command, ...flags);
+      expect(code).toBe(0);
+      expect(out).toContain('a');
+      // eslint-disable-next-line no-control-regex -- these are what must not be there
+      expect(out).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/);
+    }
+  });
+
+  const checks = {
+    r: [
+      { id: 'punctuation:no_comma', outcome: 'broken', detail: '3 commas; none allowed' },
+      { id: 'length_constraints:number_words', outcome: 'broken', detail: '9 words; 3 wanted' },
+      { id: 'format:nice', outcome: 'unknown', detail: 'there is no constraint format:nice' },
+    ],
+    'r.0': [
+      { id: 'punctuation:no_comma', outcome: 'satisfied', detail: '0 commas; none allowed' },
+      { id: 'length_constraints:number_words', outcome: 'broken', detail: '7 words; 3 wanted' },
+      { id: 'format:nice', outcome: 'unknown', detail: 'there is no constraint format:nice' },
+    ],
+    'r.0.1': [
+      { id: 'punctuation:no_comma', outcome: 'satisfied', detail: '0 commas; none allowed' },
+      { id: 'length_constraints:number_words', outcome: 'satisfied', detail: '3 words; 3 wanted' },
+      { id: 'format:nice', outcome: 'unknown', detail: 'there is no constraint format:nice' },
+    ],
+  } as const;
+
+  const byCode = { yes: 0, no: 0, invalid: 0, judged_by: 'code' } as const;
+
+  /** A tree of a response that code judged, its children among them one with the root's own text. */
+  async function inHomeJudgedByCode(
+    found: Readonly<Record<'r' | 'r.0' | 'r.0.1', readonly Check[]>>,
+    ...args: readonly string[]
+  ): Promise<Ran> {
+    const at = await folder();
+    const written = await home(at);
+    await openFirstIteration(written);
+    const { judged, ...others } = verdicts('cat');
+    await put(written, topics.verdicts, {
+      ...others,
+      judge_by: 'code',
+      judged: judged.map((one) =>
+        one.index === 1 ? { ...one, judged_by: 'code' as const, votes: [], checks: found.r } : one,
+      ),
+    });
+    await put(written, topics.negatives, { ...negative('cat'), ...byCode });
+    const child = (id: string, change: Partial<SearchNode>) =>
+      put(written, topics.nodes, {
+        ...searchNode('cat', id),
+        judged_by: 'code' as const,
+        votes: [],
+        rounds: 0,
+        ...change,
+      });
+    await child('r.0', { value: 0.5, checks: found['r.0'] });
+    await child('r.1', { value: 0, equal_to: 'r' });
+    await child('r.0.0', { value: 0.5, equal_to: 'r.0' });
+    await child('r.0.1', { value: 1, checks: found['r.0.1'] });
+    const values = [0, 0.5, 1];
+    const path = pair('cat').path.map((node, index) => ({
+      ...node,
+      ...byCode,
+      value: values[index] ?? 0,
+    }));
+    const judgedBy = { judge_by: 'code', gate: 1, path } as const;
+    await put(written, topics.refinements, { ...refinement('cat'), ...judgedBy, value: 1 });
+    await put(written, topics.pairs, { ...pair('cat'), ...judgedBy, ...rejected, chosen_value: 1 });
+    await written.close();
+    return named(at, await spar(...args, '--home', at));
+  }
+
+  const rejected = { rejected_yes: 0, rejected_no: 0, rejected_invalid: 0 } as const;
 });
 
 describe('the two sides of a pair', () => {

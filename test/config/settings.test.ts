@@ -2,7 +2,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { differences, resolveEndpoint, settingsOf } from '../../infra/config/settings.ts';
+import {
+  differences,
+  resolveEndpoint,
+  resolveEndpoints,
+  settingsOf,
+  versionsOf,
+} from '../../infra/config/settings.ts';
 import { UsageError } from '../../infra/errors.ts';
 import { configOf } from '../run/support.ts';
 
@@ -229,5 +235,35 @@ describe('what differs', () => {
     expect(differences(read, of())).toEqual([
       'negatives_per_instruction: not set when it was opened, 1 now',
     ]);
+  });
+});
+
+describe('a judge', () => {
+  const others = { actor: base, refiner: { ...base, version: 'r-2' } };
+
+  test('may be left out where code judges', () => {
+    const endpoints = resolveEndpoints(configOf({ judge: { by: 'code' }, models: others }), {});
+    expect(Object.keys(endpoints)).toEqual(['actor', 'refiner']);
+    expect(versionsOf(endpoints)).toEqual({ actor: 'm', judge: '', refiner: 'r-2' });
+  });
+
+  test.each([
+    ['votes decide', { judge: { by: 'model' }, models: others }, 'has no URL'],
+    ['votes decide beside code', { judge: { by: 'both' }, models: others }, 'has no URL'],
+    [
+      'the config says something of it',
+      { judge: { by: 'code' }, models: { ...others, judge: { url: 'http://b/v1' } } },
+      'has no model',
+    ],
+  ])('may not where %s', (_name, config, words) => {
+    expect(() => resolveEndpoints(configOf(config), {})).toThrow(`the judge ${words}`);
+  });
+
+  test.each([
+    ['the default is one', { default: base }],
+    ['it is there', { ...others, judge: base }],
+  ])('is there where %s, whoever judges', (_name, models) => {
+    const config = configOf({ judge: { by: 'code' }, models });
+    expect(resolveEndpoints(config, {}).judge).toMatchObject({ model: 'm' });
   });
 });

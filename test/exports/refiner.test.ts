@@ -34,6 +34,7 @@ test('what is kept while scanning is what the rules would choose from everything
   const rows = await refinerRows(topics, iterations, caps, order, {
     undecodable: () => expect.unreachable(),
     stays: () => true,
+    good: () => true,
     judged: () => undefined,
   });
   expect(rows.map(({ id, messages }) => ({ id, messages }))).toEqual(expected);

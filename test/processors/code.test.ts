@@ -207,6 +207,39 @@ describe('code alone', () => {
   });
 });
 
+describe('without a judge', () => {
+  const settings = {
+    ...settingsWith({ judge: { by: 'code' } }),
+    models: { actor: 'actor-1', judge: '', refiner: 'refiner-1' },
+  };
+
+  test('code judges as ever, and records name none', async () => {
+    const { of } = await drive(
+      dataflow,
+      topics.instructions,
+      [instruction({ responses: ['Now it is as wanted'] })],
+      { settings, model: script({}) },
+    );
+    expect(of(topics.verdicts)).toMatchObject([{ judge_model: '', judged: [{ verdict: 'pass' }] }]);
+    expect(of(topics.outcomes)).toMatchObject([{ outcome: 'all-passed', calls: 0 }]);
+  });
+
+  test.each(['model', 'both'] as const)(
+    'an instruction with judge_by: %s is given up before anything is asked, and why',
+    async (by) => {
+      await expect(
+        drive(dataflow, topics.instructions, [instruction({ judge_by: by })], {
+          settings,
+          model: script({}),
+        }),
+      ).rejects.toMatchObject({
+        code: 'no-judge',
+        message: expect.stringContaining(`a wants a model's votes (judge_by: ${by})`) as unknown,
+      });
+    },
+  );
+});
+
 describe('both', () => {
   test('code refuses before any vote is asked for, and votes decide the rest', async () => {
     const { of, model } = await flow(

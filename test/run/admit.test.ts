@@ -1,11 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import type { InputItem } from '../../infra/input/read.ts';
 import type { Log } from '../../infra/log/log.ts';
-import { admit, type AdmitOptions } from '../../infra/run/admit.ts';
+import { admit, withoutJudge, type AdmitOptions } from '../../infra/run/admit.ts';
 import { PermanentError } from '../../processors/processor.ts';
+import type { JudgeBy } from '../../schemas/records.ts';
 import { topics } from '../../topology/topics.ts';
 import { instruction, numbered, recordsOf } from '../runtime/support.ts';
 import { memoryHome } from '../support/home.ts';
+import { settingsWith } from '../support/script.ts';
 import { instantTime } from '../support/time.ts';
 
 const item = (id: string, text?: string): InputItem => ({
@@ -136,3 +138,28 @@ test('a disk that is full ends it: nothing is claimed that is not kept', async (
   const log: Log = { ...home.log, append: () => Promise.reject(new Error('disk full')) };
   await expect(admitted([item('i0')], { home, log })).rejects.toThrow('disk full');
 });
+
+test('what the iteration can do nothing with is refused by its place, before anything is asked', async () => {
+  const settings = { ...settingsWith({ judge: { by: 'code' } }), models: noJudge };
+  const wants = (id: string, judge_by: JudgeBy | null): InputItem => ({
+    kind: 'instruction',
+    line: 1,
+    instruction: { ...instruction(id), source: 'in.jsonl', source_line: 7, judge_by },
+  });
+  const { admission, messages, asked } = await admitted([wants('m', 'model'), wants('b', 'both')], {
+    refused: (one) => withoutJudge(one, settings),
+  });
+  expect(admission).toEqual({ taken: 0, admitted: 0, duplicates: 0, rejected: 2 });
+  expect(asked).toBe(0);
+  expect(messages).toEqual([
+    `in.jsonl:7: "m" wants a model's votes (judge_by: model), and no judge is configured; ` +
+      'give models.judge a url and a model in the config, or the instruction judge_by: code.',
+    expect.stringContaining('in.jsonl:7: "b" wants a model\'s votes (judge_by: both)') as unknown,
+  ]);
+  const others = await admitted([wants('c', 'code'), wants('n', null)], {
+    refused: (one) => withoutJudge(one, settings),
+  });
+  expect(others.admission).toMatchObject({ admitted: 2, rejected: 0 });
+});
+
+const noJudge = { actor: 'actor-1', judge: '', refiner: 'refiner-1' };

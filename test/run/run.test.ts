@@ -7,6 +7,8 @@ import { RunError, UsageError } from '../../infra/errors.ts';
 import type { Home } from '../../infra/home/home.ts';
 import { scan } from '../../infra/log/scan.ts';
 import { CallError } from '../../infra/model/endpoint.ts';
+import { settingsOf, versionsOf } from '../../infra/config/settings.ts';
+import { plan } from '../../infra/run/plan.ts';
 import { systemTime } from '../../infra/time.ts';
 import { memoryHome } from '../support/home.ts';
 import { deadModel, instantModel, type InstantModel } from '../support/model.ts';
@@ -516,4 +518,68 @@ describe('what goes wrong', () => {
     );
     expect(failed).toMatchObject([{ id: key, cause: 'no-negative', tree: 0 }]);
   });
+});
+
+describe('code judges, and there is no judge', () => {
+  const config = configOf({ judge: { by: 'code' }, sample: { responses: 4 } });
+  const endpoints = { actor: endpointOf(), refiner: endpointOf() };
+  const noCommas = [{ id: 'punctuation:no_comma', arguments: {} }];
+  const line = (id: string, more: object) =>
+    JSON.stringify({ id, prompt: `Write ${id}.`, constraints: noCommas, ...more });
+  const rows = [
+    line('plain', {}),
+    line('none', { constraints: [] }),
+    line('voted', { judge_by: 'both' }),
+  ];
+
+  test('nobody is asked for a vote; an instruction that wants some is refused by its line', async () => {
+    const home = await memoryHome();
+    const notices: string[] = [];
+    const summary = await runWith(home, model(), rows, {
+      config,
+      endpoints,
+      notice: (text) => notices.push(text),
+    });
+    expect(summary).toMatchObject({
+      state: 'complete',
+      admitted: 2,
+      rejected: 1,
+      outcomes: { failed: 1 },
+      modelCalls: { judge: 0 },
+    });
+    expect(notices).toContainEqual(
+      expect.stringMatching(/^test\.jsonl:3: "voted" wants a model's/),
+    );
+    expect(await recordsOf<DeadLetter>(home, topics.deadLetters)).toMatchObject([
+      { cause: 'no-constraints' },
+    ]);
+    await home.close();
+  });
+
+  test('a plan counts no votes then, and none for what cannot be sampled', async () => {
+    const settings = settingsOf(config, '1', versionsOf(endpoints));
+    const planned = await plan(sourceOf(rows), { format: 'auto' }, config, settings, endpoints);
+    expect(planned).toMatchObject({
+      instructions: 2,
+      rejected: [expect.stringContaining('test.jsonl:3: "voted"')],
+      generations: { sample: { least: 4, most: 4 }, judge: { least: 0, most: 0 } },
+    });
+  });
+
+  test.each([
+    // Code may spare those of the instruction that asks for both.
+    ['model', { least: 2 * 4 * 5 }],
+    // And here all but those of the instruction that it knows nothing of.
+    ['both', { least: 4 * 5 }],
+    ['code', { least: 0 }],
+  ] as const)(
+    'with a judge and judge.by: %s a plan counts those that may be cast',
+    async (by, judge) => {
+      const judged = configOf({ judge: { by }, sample: { responses: 4 } });
+      const all = { ...endpoints, judge: endpointOf() };
+      const settings = settingsOf(judged, '1', versionsOf(all));
+      const planned = await plan(sourceOf(rows), { format: 'auto' }, judged, settings, all);
+      expect(planned.generations).toMatchObject({ judge });
+    },
+  );
 });

@@ -1,5 +1,5 @@
 import type { ResolvedEndpoint } from '../../infra/config/settings.ts';
-import { settingsOf } from '../../infra/config/settings.ts';
+import { settingsOf, versionsOf } from '../../infra/config/settings.ts';
 import { checkConfig, type Config } from '../../infra/config/schema.ts';
 import type { Home } from '../../infra/home/home.ts';
 import { readInstructions } from '../../infra/input/read.ts';
@@ -58,11 +58,7 @@ export async function runWith(
     source: sourceOf(lines),
     format: 'auto',
     config,
-    settings: settingsOf(config, iteration, {
-      actor: endpoints.actor.version,
-      judge: endpoints.judge.version,
-      refiner: endpoints.refiner.version,
-    }),
+    settings: settingsOf(config, iteration, versionsOf(endpoints)),
     endpoints,
     connect: () => model,
     limit: null,

@@ -99,6 +99,18 @@ describe('what a processor may know', () => {
   });
 });
 
+test('an iteration without a judge waits for nobody who has one', async () => {
+  const { contexts, home, time } = await contextsOf({ serves: () => false });
+  const models = { actor: 'actor-1', judge: '', refiner: 'refiner-1' };
+  const settings = { ...settingsWith(), iteration: '2', models };
+  await openIteration(home.log, home.serde, 'spar', settings, time);
+  const asking = { ...stage, step: { ...stage.step, asks: ['judge'] as const } };
+  const of = (iteration: string) =>
+    contexts.of(asking, record({ iteration }), { instruction_id: 'i1' }, never);
+  await expect(of('1')).rejects.toBeInstanceOf(NotServed);
+  expect((await of('2')).settings.models.judge).toBe('');
+});
+
 test('thousands of records that begin together look their iteration up once', async () => {
   const { contexts, home } = await contextsOf();
   const latest = vi.spyOn(home.log, 'latest');

@@ -1,9 +1,10 @@
+import type { Constraint } from '../../../schemas/records.ts';
 import type { Chance } from '../../../processors/rules/chance.ts';
 import { asksPassRate, type Evidence } from '../evidence.ts';
 import type { Removals } from '../removals.ts';
 import type { ExportSettings } from '../settings.ts';
 import { openBenchmarks, type GateFile } from './benchmarks.ts';
-import { constraintsGate } from './constraints.ts';
+import { brokenBy, constraintsGate } from './constraints.ts';
 import type { Candidate, Finding, Gate, InstructionGate } from './gate.ts';
 import { languageGate, languageOf } from './language.ts';
 import { languageOf as languageOfAny } from '../../constraints/language.ts';
@@ -22,6 +23,8 @@ export interface Gates {
   readonly instruction: InstructionGate;
   /** What keeps a pair out, the first that finds something. */
   readonly pair: (candidate: Candidate) => Finding | null;
+  /** What keeps a text from being taught as a good answer to an instruction with these constraints. */
+  readonly text: (text: string, constraints: readonly Constraint[]) => Finding | null;
   /** Files that decide, too: the manifest has their hashes. */
   readonly files: readonly GateFile[];
 }
@@ -63,6 +66,7 @@ export async function openGates(
       }
       return null;
     },
+    text: (text, asked) => (constraints ? brokenBy(text, asked, languageOfAny) : null),
     files: [...(length ? [length.file] : []), ...benchmarks.files],
   };
 }
