@@ -40,16 +40,8 @@ export function unlessAborted<Result>(
   return new Promise((resolve, reject) => {
     const leave = onAborted(signal, () => reject(signal.reason as Error));
     // If the signal is first, how it ends is nobody's business, and must not end the process.
-    waited.then(
-      (result) => {
-        leave();
-        resolve(result);
-      },
-      (error: unknown) => {
-        leave();
-        reject(error as Error);
-      },
-    );
+    waited.then(resolve, reject);
+    waited.then(leave, leave);
     if (signal.aborted) reject(signal.reason as Error);
   });
 }

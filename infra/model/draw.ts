@@ -20,7 +20,7 @@ export interface DrawsAsked {
    * What a request that begins with the draw at this place sends as its seed: 31 bits, which every server takes. So
    * answers do not depend on order.
    */
-  seedAt(place: number): number;
+  readonly seedAt: (place: number) => number;
 }
 
 /**

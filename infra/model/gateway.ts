@@ -352,7 +352,8 @@ async function answersOf(requests: Iterable<Asked>): Promise<ReadonlyMap<string,
   const found = new Map<string, JournalEntry>();
   await Promise.all(
     [...requests].map(async ({ ids, entries }) => {
-      for (const [index, entry] of (await entries).entries()) found.set(ids[index] as string, entry);
+      for (const [index, entry] of (await entries).entries())
+        found.set(ids[index] as string, entry);
     }),
   );
   return found;
