@@ -33,8 +33,8 @@ export async function* actorRows(
   };
   for await (const { row, position } of records(topics, all.refinements, undecodable)) {
     if (!iterations.has(row.iteration) || !stays({ kind: 'refinement', row })) continue;
-    if (row.text.trim() !== '' && good(row, row.text))
-      keep(fullId('refined', row.id), position, null);
+    const id = fullId('refined', row.id);
+    if (row.text.trim() !== '' && good({ ...row, id }, row.text)) keep(id, position, null);
   }
   for await (const { row, position } of records(topics, all.verdicts, undecodable)) {
     if (!iterations.has(row.iteration) || !stays({ kind: 'verdicts', row })) continue;
@@ -55,7 +55,7 @@ const kept = (row: Verdicts, good: RecordGates['good']): Verdicts => ({
   judged: row.judged.filter(({ index, verdict }) => {
     const response = row.responses.find((one) => one.index === index);
     if (verdict !== 'pass' || !response) return true;
-    return good({ ...row, id: `${row.id}/${index}` }, response.text);
+    return good({ ...row, id: fullId('passed', row.id, String(index)) }, response.text);
   }),
 });
 
