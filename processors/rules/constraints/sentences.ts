@@ -133,31 +133,22 @@ function closersAt(text: string, from: number, to: number): string | null {
  * a sentence is the question.
  */
 function holdsEnd(context: string): boolean {
+  // The token before, if it may end a sentence.
   let token: string | null = null;
-  for (let line = 0; line < context.length;) {
-    const end = endOfLine(context, line);
-    for (let position = line; position < end;) {
-      const after = endOfToken(context, position, end);
-      if (!spaceAt(context, position)) {
-        const next = context.slice(position, after);
-        if (token !== null && endsSentence(token, next)) return true;
-        token = next;
-      }
-      position = after;
+  let end = 0;
+  for (let position = 0; position < context.length; position = end) {
+    if (spaceAt(context, position)) {
+      end = position + 1;
+      continue;
     }
-    line = end + 1;
+    end = endOfRun(context, position) ?? endOfWord(context, position);
+    const isLast = isEndMark(at(context, end - 1));
+    if (token === null && !isLast) continue;
+    const next = context.slice(position, end);
+    if (token !== null && endsSentence(token, next)) return true;
+    token = isLast ? next : null;
   }
   return false;
-}
-
-function endOfLine(text: string, from: number): number {
-  const end = text.indexOf('\n', from);
-  return end < 0 ? text.length : end;
-}
-
-/** Where the token or the space that begins here ends, within a line. */
-function endOfToken(line: string, from: number, limit: number): number {
-  return spaceAt(line, from) ? from + 1 : (endOfRun(line, from) ?? endOfWord(line, from, limit));
 }
 
 /** Dashes or full stops in a row, or three and more full stops with spaces between; null if there is none here. */
@@ -179,6 +170,8 @@ const spacedDotsAt = (line: string, from: number): boolean =>
   isSpaceInLine(at(line, from + 3)) &&
   at(line, from + 4) === dot;
 
+const isEndOfPart = (code: number): boolean => isSpace(code) || isOutsideWords(code);
+
 const isSpaceInLine = (code: number): boolean => code !== lineEnd && isSpace(code);
 
 function runAt(line: string, from: number): boolean {
@@ -187,21 +180,50 @@ function runAt(line: string, from: number): boolean {
   return at(line, from + 1) === first || spacedDotsAt(line, from);
 }
 
-function endOfWord(line: string, from: number, limit: number): number {
+function endOfWord(line: string, from: number): number {
   let end = from + ((line.codePointAt(from) as number) > 0xffff ? 2 : 1);
   if (isNoStart(at(line, from))) return end;
-  while (!wordEndsAt(line, end, limit)) end++;
+  while (!wordEndsAt(line, end)) end++;
   return end;
 }
 
-const wordEndsAt = (line: string, index: number, limit: number): boolean =>
-  partEndsAt(line, index, limit) ||
-  (at(line, index) === comma && partEndsAt(line, index + 1, limit));
+const wordEndsAt = (line: string, index: number): boolean =>
+  partEndsAt(line, index) || (at(line, index) === comma && partEndsAt(line, index + 1));
 
-const partEndsAt = (line: string, index: number, limit: number): boolean =>
-  index >= limit || spaceAt(line, index) || isOutsideWords(at(line, index)) || runAt(line, index);
+const partEndsAt = (line: string, index: number): boolean =>
+  index >= line.length || isEndOfPart(at(line, index)) || runAt(line, index);
 
 type Kind = 'end' | 'ellipsis' | 'abbreviation' | 'word';
+
+/** What is known of a token on its own. */
+interface Token {
+  readonly kind: Kind;
+  /** Its type, without the full stop after it. */
+  readonly type: string;
+  readonly initial: boolean;
+  /** Whether it ends a sentence whatever comes after it. */
+  readonly alone: boolean;
+}
+
+/** Remembers what it was asked: the tokens that end with a full stop are few, and come again and again. */
+const known = new Map<string, Token>();
+const mostKnown = 10_000;
+const longestKnown = 12;
+
+function readToken(token: string): Token {
+  const before = known.get(token);
+  if (before !== undefined) return before;
+  const kind = kindOf(token);
+  const type = withoutStop(typeOf(token));
+  const initial = isInitial(token);
+  const alone =
+    kind === 'end' && !initial && type !== '##number##' && !collocationStarts.has(type);
+  const read = { kind, type, initial, alone };
+  if (known.size >= mostKnown) known.clear();
+  // Not the part of a text that it is, which would keep all of the text.
+  if (token.length <= longestKnown) known.set(token, read);
+  return read;
+}
 
 /** What a token is on its own. */
 function kindOf(token: string): Kind {
@@ -217,15 +239,12 @@ function kindOf(token: string): Kind {
 
 /** What a token is with the next in sight: the three heuristics of Kiss and Strunk, section 4. */
 function endsSentence(token: string, next: string): boolean {
-  const kind = kindOf(token);
-  if (!token.endsWith('.')) return kind === 'end';
-  const type = withoutStop(typeOf(token));
-  const initial = isInitial(token);
-  // Most words are none of these, and what comes after them is not asked.
-  if (kind === 'end' && !initial && type !== '##number##' && !collocationStarts.has(type))
-    return true;
+  if (!token.endsWith('.')) return token.length === 1;
+  const { kind, type, initial, alone } = readToken(token);
+  // Most words are like that, and what comes after them is not asked.
+  if (alone) return true;
   const nextType = kindOf(next) === 'end' ? withoutStop(typeOf(next)) : typeOf(next);
-  if (collocations.has(`${type} ${nextType}`)) return false;
+  if (collocationStarts.has(type) && collocations.has(`${type} ${nextType}`)) return false;
   const capital = isUpper(firstOf(next));
   const starts = startsSentence(next, nextType);
   if ((kind === 'abbreviation' || kind === 'ellipsis') && !initial) {
