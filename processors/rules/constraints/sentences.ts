@@ -15,9 +15,11 @@ import { classOf, endOf, isLower, isUpper } from './text.ts';
  */
 export const sentencesIn = (text: string): readonly string[] => {
   const borders = withClosers(text, cutsIn(text));
-  return Array.from({ length: borders.length / 2 }, (_, index) =>
-    text.slice(borders[2 * index], borders[2 * index + 1]),
-  );
+  const sentences: string[] = [];
+  for (let index = 0; index < borders.length; index += 2) {
+    sentences.push(text.slice(borders[index], borders[index + 1]));
+  }
+  return sentences;
 };
 
 export const countSentences = (text: string): number => withClosers(text, cutsIn(text)).length / 2;
@@ -108,8 +110,11 @@ function withClosers(text: string, cuts: readonly number[]): readonly number[] {
   for (let index = 0; index < cuts.length; index += 2) {
     const start = (cuts[index] as number) + moved;
     const end = cuts[index + 1] as number;
-    const [next, nextEnd] = [cuts[index + 2], cuts[index + 3]];
-    const closed = next === undefined ? null : closersAt(text, next, nextEnd as number);
+    const next = cuts[index + 2];
+    const closed =
+      next !== undefined && isCloser(at(text, next))
+        ? closersAt(text, next, cuts[index + 3] as number)
+        : null;
     moved = closed === null ? 0 : closed.length;
     if (closed !== null) borders.push(start, (next as number) + endOf(closed));
     else if (start < end) borders.push(start, end);
@@ -195,8 +200,8 @@ const partEndsAt = (line: string, index: number): boolean =>
 
 type Kind = 'end' | 'ellipsis' | 'abbreviation' | 'word';
 
-/** What is known of a token on its own. */
-interface Token {
+/** What is known of a token that may end a sentence. */
+interface Last {
   readonly kind: Kind;
   /** Its type, without the full stop after it. */
   readonly type: string;
@@ -205,25 +210,52 @@ interface Token {
   readonly alone: boolean;
 }
 
-/** Remembers what it was asked: the tokens that end with a full stop are few, and come again and again. */
-const known = new Map<string, Token>();
-const mostKnown = 10_000;
-const longestKnown = 12;
+/** What is known of a token that may begin one. */
+interface First {
+  readonly type: string;
+  readonly capital: boolean;
+  readonly starts: ReturnType<typeof startsSentence>;
+  readonly starter: boolean;
+  readonly seenInLower: boolean;
+}
 
-function readToken(token: string): Token {
-  const before = known.get(token);
-  if (before !== undefined) return before;
+/**
+ * What a reader of tokens said, for those that come again and again. Of the others no more is kept than this many, and
+ * nothing that is long, since it is part of a text and would keep all of it.
+ */
+function remembering<Read>(read: (token: string) => Read): (token: string) => Read {
+  const [most, longest] = [5_000, 12];
+  const known = new Map<string, Read>();
+  return (token) => {
+    if (token.length > longest) return read(token);
+    const before = known.get(token);
+    if (before !== undefined) return before;
+    const now = read(token);
+    if (known.size >= most) known.clear();
+    known.set(token, now);
+    return now;
+  };
+}
+
+const asLast = remembering((token): Last => {
   const kind = kindOf(token);
   const type = withoutStop(typeOf(token));
   const initial = isInitial(token);
   const alone =
     kind === 'end' && !initial && type !== '##number##' && !collocationStarts.has(type);
-  const read = { kind, type, initial, alone };
-  if (known.size >= mostKnown) known.clear();
-  // Not the part of a text that it is, which would keep all of the text.
-  if (token.length <= longestKnown) known.set(token, read);
-  return read;
-}
+  return { kind, type, initial, alone };
+});
+
+const asFirst = remembering((token): First => {
+  const type = kindOf(token) === 'end' ? withoutStop(typeOf(token)) : typeOf(token);
+  return {
+    type,
+    capital: isUpper(firstOf(token)),
+    starts: startsSentence(token, type),
+    starter: sentenceStarters.has(type),
+    seenInLower: lowerOnlyWithin.has(type) || lowerAndUpperWithin.has(type),
+  };
+});
 
 /** What a token is on its own. */
 function kindOf(token: string): Kind {
@@ -240,19 +272,18 @@ function kindOf(token: string): Kind {
 /** What a token is with the next in sight: the three heuristics of Kiss and Strunk, section 4. */
 function endsSentence(token: string, next: string): boolean {
   if (!token.endsWith('.')) return token.length === 1;
-  const { kind, type, initial, alone } = readToken(token);
+  const { kind, type, initial, alone } = asLast(token);
   // Most words are like that, and what comes after them is not asked.
   if (alone) return true;
-  const nextType = kindOf(next) === 'end' ? withoutStop(typeOf(next)) : typeOf(next);
-  if (collocationStarts.has(type) && collocations.has(`${type} ${nextType}`)) return false;
-  const capital = isUpper(firstOf(next));
-  const starts = startsSentence(next, nextType);
+  const first = asFirst(next);
+  if (collocationStarts.has(type) && collocations.has(`${type} ${first.type}`)) return false;
+  const { starts, capital } = first;
   if ((kind === 'abbreviation' || kind === 'ellipsis') && !initial) {
-    if (starts === 'yes' || (capital && sentenceStarters.has(nextType))) return true;
+    if (starts === 'yes' || (capital && first.starter)) return true;
   }
   if (initial || type === '##number##') {
     if (starts === 'no') return false;
-    if (starts === 'unknown' && initial && capital && !isSeenInLower(nextType)) return false;
+    if (starts === 'unknown' && initial && capital && !first.seenInLower) return false;
   }
   return kind === 'end';
 }
@@ -267,9 +298,6 @@ function startsSentence(token: string, type: string): 'yes' | 'no' | 'unknown' {
   if (isLower(first) && !lowerAtStart.has(type)) return 'no';
   return 'unknown';
 }
-
-const isSeenInLower = (type: string): boolean =>
-  lowerOnlyWithin.has(type) || lowerAndUpperWithin.has(type);
 
 const firstOf = (token: string): string => String.fromCodePoint(token.codePointAt(0) as number);
 

@@ -37,7 +37,9 @@ function eachWord(text: string, found: (start: number, end: number) => void): vo
  */
 export function countCapitalWords(text: string): number {
   if (!/\p{Uppercase}/u.test(text)) return 0;
-  return wordsOf(sentencesIn(text).map(withFinalStopApart).join('')).filter(isUpper).length;
+  let count = 0;
+  for (const words of wordsIn(text)) for (const one of words) if (isUpper(one)) count++;
+  return count;
 }
 
 /**
@@ -291,7 +293,7 @@ const openingQuotes: readonly Rule[] = [
   [/[\u00ab\u201c\u2018\u201e]|`+/g, ' $& '],
   [/([ ([{<])(?:"|'')/g, '$1 `` '],
   // An apostrophe before a word opens a quotation, unless it begins one of these endings.
-  [new RegExp(`(?<!${word})'(?!(?:re|ve|ll|m|t|s|d|n)(?!${word}))(?=${word})`, 'giu'), "' ", "'"],
+  [new RegExp(`'(?=${word})(?<!${word}')(?!(?:re|ve|ll|m|t|s|d|n)(?!${word}))`, 'giu'), "' ", "'"],
 ];
 
 const punctuation: readonly Rule[] = [
@@ -304,7 +306,8 @@ const punctuation: readonly Rule[] = [
 const closingQuotes: readonly Rule[] = [
   [/''|[\u00bb\u201d\u2019]/g, ' $& '],
   [/"/g, " '' ", '"'],
-  [/\p{White_Space}+/gu, ' '],
+  // All white space of Unicode, but not of Python.
+  [/[\t-\r\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/g, ' '],
   [/([^' ])('[sSmMdD]|') /g, '$1 $2 ', "'"],
   [/([^' ])('ll|'LL|'re|'RE|'ve|'VE|n't|N'T) /g, '$1 $2 ', "'"],
 ];
