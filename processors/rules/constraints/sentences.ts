@@ -241,8 +241,7 @@ const asLast = remembering((token): Last => {
   const kind = kindOf(token);
   const type = withoutStop(typeOf(token));
   const initial = isInitial(token);
-  const alone =
-    kind === 'end' && !initial && type !== '##number##' && !collocationStarts.has(type);
+  const alone = kind === 'end' && !initial && type !== '##number##' && !collocationStarts.has(type);
   return { kind, type, initial, alone };
 });
 
