@@ -24,5 +24,5 @@ const instructions = lines.map((line) => ({
   ...{ source: 'bench', source_line: 1, added_at: 0 },
 }));
 for (const by of ['model', 'code', 'both'] as const) {
-  console.log(JSON.stringify(await judgedBy(by, instructions, seed)));
+  console.log(JSON.stringify((await judgedBy(by, instructions, seed)).figures));
 }

@@ -1,6 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { fromJson } from '../../infra/input/instruction.ts';
+import { judgedBy } from '../support/judged-by.ts';
 import { checker, ifeval } from '../../infra/constraints/index.ts';
 import { readBenchmark } from '../../infra/evaluate/benchmark.ts';
 import { readResponses } from '../../infra/evaluate/responses.ts';
@@ -52,6 +54,28 @@ const asked = (name: string, cases: readonly Case[]) =>
     its.python(script('ifeval.py'), [cache, given, taken]),
   );
 
+const asLines = (values: readonly object[]): string =>
+  values.map((value) => `${JSON.stringify(value)}\n`).join('');
+
+/** What the benchmark says of rows that have a response, all constraints of a row together. */
+async function saidOfRows(
+  name: string,
+  given: readonly (Row & { readonly response: string })[],
+): Promise<readonly SaidOfRow[]> {
+  const file = join(its.folder, `${name}.jsonl`);
+  const taken = join(its.folder, `${name}-verdicts.jsonl`);
+  const texts = realRows === undefined;
+  await writeFile(file, asLines(given.map((row) => ({ ...row, texts }))));
+  await its.python(script('ifeval.py'), [cache, file, taken]);
+  const said = linesOf(await readFile(taken, 'utf8')).map((line) => JSON.parse(line) as SaidOfRow);
+  expect(said).toHaveLength(given.length);
+  return said;
+}
+
+/** The rows of the benchmark's own file where it is at hand, or such as it might have. */
+const rowsGiven = async (from: number): Promise<readonly Row[]> =>
+  realRows === undefined ? [...rowsMade(rows, from)] : rowsOf(realRows);
+
 const rowsOf = async (file: string): Promise<readonly Row[]> =>
   linesOf(await readFile(file, 'utf8')).map((line) => JSON.parse(line) as Row);
 
@@ -82,34 +106,22 @@ test('the benchmark gives the same verdicts on responses to each family', async 
 });
 
 test('the benchmark gives the same verdicts on answers to its prompts', async () => {
-  const given = realRows === undefined ? [...rowsMade(rows, seed)] : await rowsOf(realRows);
+  const given = await rowsGiven(seed);
   expect(given).toHaveLength(rows);
   expectTheSame(await asked('prompts', [...casesOfRows(given, answers, seed)]));
 });
 
 test("the accuracies of a file of responses are the benchmark's, within 0.2 points", async () => {
-  const given = [
-    ...responsesTo(
-      realRows === undefined ? rowsMade(rows, seed) : await rowsOf(realRows),
-      seed + 1,
-    ),
-  ];
-  const cases = join(its.folder, 'rows.jsonl');
+  const given = [...responsesTo(await rowsGiven(seed), seed + 1)];
+  expect(given).toHaveLength(rows);
+  const said = await saidOfRows('rows', given);
   const benchmark = join(its.folder, 'input_data.jsonl');
   const responses = join(its.folder, 'responses.jsonl');
-  const taken = join(its.folder, 'rows-verdicts.jsonl');
-  const texts = realRows === undefined;
-  const asLines = (values: readonly object[]) =>
-    values.map((value) => `${JSON.stringify(value)}\n`).join('');
-  await writeFile(cases, asLines(given.map((row) => ({ ...row, texts }))));
   await writeFile(
     benchmark,
     asLines(given.map((row, key) => ({ ...row, key, response: undefined }))),
   );
   await writeFile(responses, asLines(given.map(({ prompt, response }) => ({ prompt, response }))));
-  await its.python(script('ifeval.py'), [cache, cases, taken]);
-  const said = linesOf(await readFile(taken, 'utf8')).map((line) => JSON.parse(line) as SaidOfRow);
-  expect(said).toHaveLength(rows);
 
   // The same way as `spar evaluate FILE --responses FILE`.
   const options = { maxLineBytes: 2 ** 24, limit: null };
@@ -162,6 +174,45 @@ function figuresOf(ours: readonly (readonly Scored[])[], theirs: readonly (reado
     })),
   );
 }
+
+test.each(['code', 'both'] as const)(
+  'judged by %s, every chosen side keeps to all constraints, says the benchmark',
+  async (by) => {
+    const instructions = (await rowsGiven(seed)).map((row, index) => ({
+      ...fromJson(JSON.stringify({ ...row, key: undefined, id: `p${index}` })),
+      ...{ source: 'test', source_line: index + 1, added_at: 0 },
+    }));
+    expect(instructions).toHaveLength(rows);
+    const { figures, chosen } = await judgedBy(by, instructions, seed);
+    const said = await saidOfRows(
+      `chosen-${by}`,
+      chosen.map(({ prompt, constraints, response }) => ({
+        ...{ prompt, response },
+        instruction_id_list: constraints.map(({ id }) => id),
+        kwargs: constraints.map((one) => JSON.parse(one.arguments) as Row['kwargs'][number]),
+      })),
+    );
+    const verdicts = chosen.flatMap(({ constraints, response }, side) =>
+      constraints.map(({ id }, place) => ({
+        ...{ side, id, response },
+        followed: said[side]?.strict?.[place] ?? false,
+        reason: said[side]?.raised ?? said[side]?.note?.[place] ?? null,
+      })),
+    );
+    const telling = verdicts.filter(({ reason }) => reason === null);
+    // Drawn at random, or a guess at the language: listed, whatever the verdict.
+    const apart = verdicts.filter(({ reason }) => reason !== null);
+    const sidesApart = new Set(apart.map(({ side }) => side)).size;
+    process.stdout.write(
+      `${JSON.stringify({ chosen: { ...figures, verdicts: telling.length, sidesApart, apart } }, null, 1)}\n`,
+    );
+    expect(figures.pairs).toBeGreaterThan(100);
+    expect(chosen).toHaveLength(figures.pairs);
+    expect(telling.length).toBeGreaterThan(figures.pairs);
+    expect(telling.filter(({ followed }) => !followed)).toEqual([]);
+    expect(apart.length / verdicts.length).toBeLessThan(0.1);
+  },
+);
 
 test("the model of sentences is NLTK's", async () => {
   const model = join(cache, 'nltk_data/tokenizers/punkt_tab/english');

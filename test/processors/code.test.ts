@@ -330,7 +330,8 @@ describe('prompts with several constraints, and a model that repairs one at a ti
   }));
 
   test.each(['code', 'both'] as const)('%s: no chosen side breaks anything', async (by) => {
-    const { pairs, chosenBreakingSomething, savedByCode } = await judgedBy(by, instructions, 1);
+    const { figures } = await judgedBy(by, instructions, 1);
+    const { pairs, chosenBreakingSomething, savedByCode } = figures;
     expect(pairs).toBeGreaterThan(5);
     expect(chosenBreakingSomething).toBe(0);
     expect(savedByCode).toBeGreaterThan(0);

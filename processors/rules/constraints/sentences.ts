@@ -15,9 +15,11 @@ import { classOf, endOf, isLower, isUpper } from './text.ts';
  */
 export const sentencesIn = (text: string): readonly string[] => {
   const borders = withClosers(text, cutsIn(text));
-  return Array.from({ length: borders.length / 2 }, (_, index) =>
-    text.slice(borders[2 * index], borders[2 * index + 1]),
-  );
+  const sentences: string[] = [];
+  for (let index = 0; index < borders.length; index += 2) {
+    sentences.push(text.slice(borders[index], borders[index + 1]));
+  }
+  return sentences;
 };
 
 export const countSentences = (text: string): number => withClosers(text, cutsIn(text)).length / 2;
@@ -108,8 +110,11 @@ function withClosers(text: string, cuts: readonly number[]): readonly number[] {
   for (let index = 0; index < cuts.length; index += 2) {
     const start = (cuts[index] as number) + moved;
     const end = cuts[index + 1] as number;
-    const [next, nextEnd] = [cuts[index + 2], cuts[index + 3]];
-    const closed = next === undefined ? null : closersAt(text, next, nextEnd as number);
+    const next = cuts[index + 2];
+    const closed =
+      next !== undefined && isCloser(at(text, next))
+        ? closersAt(text, next, cuts[index + 3] as number)
+        : null;
     moved = closed === null ? 0 : closed.length;
     if (closed !== null) borders.push(start, (next as number) + endOf(closed));
     else if (start < end) borders.push(start, end);
@@ -133,31 +138,22 @@ function closersAt(text: string, from: number, to: number): string | null {
  * a sentence is the question.
  */
 function holdsEnd(context: string): boolean {
+  // The token before, if it may end a sentence.
   let token: string | null = null;
-  for (let line = 0; line < context.length;) {
-    const end = endOfLine(context, line);
-    for (let position = line; position < end;) {
-      const after = endOfToken(context, position, end);
-      if (!spaceAt(context, position)) {
-        const next = context.slice(position, after);
-        if (token !== null && endsSentence(token, next)) return true;
-        token = next;
-      }
-      position = after;
+  let end = 0;
+  for (let position = 0; position < context.length; position = end) {
+    if (spaceAt(context, position)) {
+      end = position + 1;
+      continue;
     }
-    line = end + 1;
+    end = endOfRun(context, position) ?? endOfWord(context, position);
+    const isLast = isEndMark(at(context, end - 1));
+    if (token === null && !isLast) continue;
+    const next = context.slice(position, end);
+    if (token !== null && endsSentence(token, next)) return true;
+    token = isLast ? next : null;
   }
   return false;
-}
-
-function endOfLine(text: string, from: number): number {
-  const end = text.indexOf('\n', from);
-  return end < 0 ? text.length : end;
-}
-
-/** Where the token or the space that begins here ends, within a line. */
-function endOfToken(line: string, from: number, limit: number): number {
-  return spaceAt(line, from) ? from + 1 : (endOfRun(line, from) ?? endOfWord(line, from, limit));
 }
 
 /** Dashes or full stops in a row, or three and more full stops with spaces between; null if there is none here. */
@@ -179,6 +175,8 @@ const spacedDotsAt = (line: string, from: number): boolean =>
   isSpaceInLine(at(line, from + 3)) &&
   at(line, from + 4) === dot;
 
+const isEndOfPart = (code: number): boolean => isSpace(code) || isOutsideWords(code);
+
 const isSpaceInLine = (code: number): boolean => code !== lineEnd && isSpace(code);
 
 function runAt(line: string, from: number): boolean {
@@ -187,21 +185,76 @@ function runAt(line: string, from: number): boolean {
   return at(line, from + 1) === first || spacedDotsAt(line, from);
 }
 
-function endOfWord(line: string, from: number, limit: number): number {
+function endOfWord(line: string, from: number): number {
   let end = from + ((line.codePointAt(from) as number) > 0xffff ? 2 : 1);
   if (isNoStart(at(line, from))) return end;
-  while (!wordEndsAt(line, end, limit)) end++;
+  while (!wordEndsAt(line, end)) end++;
   return end;
 }
 
-const wordEndsAt = (line: string, index: number, limit: number): boolean =>
-  partEndsAt(line, index, limit) ||
-  (at(line, index) === comma && partEndsAt(line, index + 1, limit));
+const wordEndsAt = (line: string, index: number): boolean =>
+  partEndsAt(line, index) || (at(line, index) === comma && partEndsAt(line, index + 1));
 
-const partEndsAt = (line: string, index: number, limit: number): boolean =>
-  index >= limit || spaceAt(line, index) || isOutsideWords(at(line, index)) || runAt(line, index);
+const partEndsAt = (line: string, index: number): boolean =>
+  index >= line.length || isEndOfPart(at(line, index)) || runAt(line, index);
 
 type Kind = 'end' | 'ellipsis' | 'abbreviation' | 'word';
+
+/** What is known of a token that may end a sentence. */
+interface Last {
+  readonly kind: Kind;
+  /** Its type, without the full stop after it. */
+  readonly type: string;
+  readonly initial: boolean;
+  /** Whether it ends a sentence whatever comes after it. */
+  readonly alone: boolean;
+}
+
+/** What is known of a token that may begin one. */
+interface First {
+  readonly type: string;
+  readonly capital: boolean;
+  readonly starts: ReturnType<typeof startsSentence>;
+  readonly starter: boolean;
+  readonly seenInLower: boolean;
+}
+
+/**
+ * What a reader of tokens said, for those that come again and again. Of the others no more is kept than this many, and
+ * nothing that is long, since it is part of a text and would keep all of it.
+ */
+function remembering<Read>(read: (token: string) => Read): (token: string) => Read {
+  const [most, longest] = [5_000, 12];
+  const known = new Map<string, Read>();
+  return (token) => {
+    if (token.length > longest) return read(token);
+    const before = known.get(token);
+    if (before !== undefined) return before;
+    const now = read(token);
+    if (known.size >= most) known.clear();
+    known.set(token, now);
+    return now;
+  };
+}
+
+const asLast = remembering((token): Last => {
+  const kind = kindOf(token);
+  const type = withoutStop(typeOf(token));
+  const initial = isInitial(token);
+  const alone = kind === 'end' && !initial && type !== '##number##' && !collocationStarts.has(type);
+  return { kind, type, initial, alone };
+});
+
+const asFirst = remembering((token): First => {
+  const type = kindOf(token) === 'end' ? withoutStop(typeOf(token)) : typeOf(token);
+  return {
+    type,
+    capital: isUpper(firstOf(token)),
+    starts: startsSentence(token, type),
+    starter: sentenceStarters.has(type),
+    seenInLower: lowerOnlyWithin.has(type) || lowerAndUpperWithin.has(type),
+  };
+});
 
 /** What a token is on its own. */
 function kindOf(token: string): Kind {
@@ -217,23 +270,19 @@ function kindOf(token: string): Kind {
 
 /** What a token is with the next in sight: the three heuristics of Kiss and Strunk, section 4. */
 function endsSentence(token: string, next: string): boolean {
-  const kind = kindOf(token);
-  if (!token.endsWith('.')) return kind === 'end';
-  const type = withoutStop(typeOf(token));
-  const initial = isInitial(token);
-  // Most words are none of these, and what comes after them is not asked.
-  if (kind === 'end' && !initial && type !== '##number##' && !collocationStarts.has(type))
-    return true;
-  const nextType = kindOf(next) === 'end' ? withoutStop(typeOf(next)) : typeOf(next);
-  if (collocations.has(`${type} ${nextType}`)) return false;
-  const capital = isUpper(firstOf(next));
-  const starts = startsSentence(next, nextType);
+  if (!token.endsWith('.')) return token.length === 1;
+  const { kind, type, initial, alone } = asLast(token);
+  // Most words are like that, and what comes after them is not asked.
+  if (alone) return true;
+  const first = asFirst(next);
+  if (collocationStarts.has(type) && collocations.has(`${type} ${first.type}`)) return false;
+  const { starts, capital } = first;
   if ((kind === 'abbreviation' || kind === 'ellipsis') && !initial) {
-    if (starts === 'yes' || (capital && sentenceStarters.has(nextType))) return true;
+    if (starts === 'yes' || (capital && first.starter)) return true;
   }
   if (initial || type === '##number##') {
     if (starts === 'no') return false;
-    if (starts === 'unknown' && initial && capital && !isSeenInLower(nextType)) return false;
+    if (starts === 'unknown' && initial && capital && !first.seenInLower) return false;
   }
   return kind === 'end';
 }
@@ -248,9 +297,6 @@ function startsSentence(token: string, type: string): 'yes' | 'no' | 'unknown' {
   if (isLower(first) && !lowerAtStart.has(type)) return 'no';
   return 'unknown';
 }
-
-const isSeenInLower = (type: string): boolean =>
-  lowerOnlyWithin.has(type) || lowerAndUpperWithin.has(type);
 
 const firstOf = (token: string): string => String.fromCodePoint(token.codePointAt(0) as number);
 

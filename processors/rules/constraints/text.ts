@@ -72,8 +72,9 @@ function isOf(
   unwanted: (code: number) => boolean,
 ): boolean {
   let found = false;
-  for (const character of text) {
-    const code = character.codePointAt(0) as number;
+  for (let index = 0; index < text.length; index++) {
+    const code = text.codePointAt(index) as number;
+    if (code > 0xffff) index++;
     if (unwanted(code) || isTitlecase(code)) return false;
     found ||= wanted(code);
   }

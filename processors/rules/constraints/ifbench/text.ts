@@ -51,14 +51,15 @@ const starters =
   `(?:He|She|It|They|Their|Our|We|But|However|That|This)[${blanks}]|Wherever)`;
 const [letter, suffix] = ['([A-Za-z])', '(Inc|Ltd|Jr|Sr|Co)'];
 
+type Rule = readonly [pattern: RegExp, replacement: string];
+
 /** In this order, since each sees what those before it have left. */
-const rules: readonly (readonly [pattern: RegExp, replacement: string])[] = [
-  [/\n/g, ' '],
+const dots: readonly Rule[] = [
   [/(Mr|St|Mrs|Ms|Dr)\./g, `$1${inner}`],
   [/\.(com|net|org|io|gov|edu|me)/g, `${inner}$1`],
   [/([0-9])\.([0-9])/g, `$1${inner}$2`],
 ];
-const rulesAfterDots: readonly (readonly [pattern: RegExp, replacement: string])[] = [
+const moreDots: readonly Rule[] = [
   [/Ph\.D\./g, `Ph${inner}D${inner}`],
   [new RegExp(`[${blanks}]${letter}\\. `, 'g'), ` $1${inner} `],
   [new RegExp(`([A-Z]\\.[A-Z]\\.(?:[A-Z]\\.)?) ${starters}`, 'g'), `$1${end} $2`],
@@ -69,24 +70,49 @@ const rulesAfterDots: readonly (readonly [pattern: RegExp, replacement: string])
   [new RegExp(` ${letter}\\.`, 'g'), ` $1${inner}`],
   [/\.\u201d/g, '\u201d.'],
   [/\."/g, '".'],
+];
+const quotes: readonly Rule[] = [
   [/!"/g, '"!'],
   [/\?"/g, '"?'],
-  [/[.?!]/g, `$&${end}`],
 ];
+
+const apply = (text: string, rules: readonly Rule[]): string =>
+  rules.reduce((from, [pattern, replacement]) => from.replace(pattern, replacement), text);
 
 /**
  * Sentences as IFBench cuts most of them, which is not as Punkt does: at each `.`, `?` and `!` but for some
  * abbreviations, initials and numbers. A quotation mark after the mark goes before it.
  */
 export function sentencesOf(text: string): readonly string[] {
-  const apply = (from: string, [pattern, replacement]: (typeof rules)[number]) =>
-    from.replace(pattern, replacement);
-  const dotted = rules
-    .reduce(apply, ` ${text}  `)
-    .replaceAll(/\.{2,}/g, (dots) => inner.repeat(dots.length) + end);
-  const cut = rulesAfterDots.reduce(apply, dotted).replaceAll(inner, '.');
-  const sentences = cut.split(end).map(strip);
-  return sentences.at(-1) === '' ? sentences.slice(0, -1) : sentences;
+  const spaced = ` ${text.replaceAll('\n', ' ')}  `;
+  const dotted = spaced.includes('.') ? withDots(spaced) : spaced;
+  const marked = dotted.includes('"') ? apply(dotted, quotes) : dotted;
+  const plain = marked.replaceAll(inner, '.');
+  const sentences: string[] = [];
+  let from = 0;
+  for (let index = 0; index < marked.length; index++) {
+    const code = marked.charCodeAt(index);
+    if (code === endCode) {
+      sentences.push(strip(plain.slice(from, index)));
+      from = index + 1;
+    } else if (code === 0x2e || code === 0x3f || code === 0x21) {
+      sentences.push(strip(plain.slice(from, index + 1)));
+      from = index + 1;
+    }
+  }
+  const rest = strip(plain.slice(from));
+  if (rest !== '') sentences.push(rest);
+  return sentences;
+}
+
+const endCode = end.charCodeAt(0);
+
+function withDots(text: string): string {
+  const few = apply(text, dots);
+  const ellipses = few.includes('..')
+    ? few.replaceAll(/\.{2,}/g, (found) => inner.repeat(found.length) + end)
+    : few;
+  return apply(ellipses, moreDots);
 }
 
 /** Every argument of IFBench is needed: what is missing there is drawn at random. */
