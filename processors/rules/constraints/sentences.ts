@@ -140,16 +140,17 @@ function closersAt(text: string, from: number, to: number): string | null {
 function holdsEnd(context: string): boolean {
   // The token before, if it may end a sentence.
   let token: string | null = null;
-  let end = 0;
-  for (let position = 0; position < context.length; position = end) {
+  for (let position = 0; position < context.length;) {
     if (spaceAt(context, position)) {
-      end = position + 1;
+      position++;
       continue;
     }
-    end = endOfRun(context, position) ?? endOfWord(context, position);
+    const end = endOfRun(context, position) ?? endOfWord(context, position);
     const isLast = isEndMark(at(context, end - 1));
+    const begin = position;
+    position = end;
     if (token === null && !isLast) continue;
-    const next = context.slice(position, end);
+    const next = context.slice(begin, end);
     if (token !== null && endsSentence(token, next)) return true;
     token = isLast ? next : null;
   }

@@ -145,7 +145,8 @@ const kindsKnown = new Uint8Array(0x1_00_00);
 const kindAt = (text: string, index: number): number => {
   if (index >= text.length) return kinds.blank;
   const code = text.charCodeAt(index);
-  return kindsKnown[code] || (kindsKnown[code] = kindOf(code));
+  const known = kindsKnown[code] ?? 0;
+  return known > 0 ? known : (kindsKnown[code] = kindOf(code));
 };
 
 function kindOf(code: number): number {

@@ -50,7 +50,7 @@ describe('actor_sft', () => {
     );
     expect(counts).toMatchObject({ actor_sft: 2 });
     expect(rejected).toEqual({ 'broken-constraint': 2 });
-    expect(why.toSorted()).toEqual([`passed/1/a/0: ${found}`, `refined/1/a/0: ${found}`]);
+    expect(why.toSorted()).toEqual([`passed/1%2Fa/0: ${found}`, `refined/1%2Fa%2F0: ${found}`]);
   });
 
   test('has them with the gate off', async () => {
