@@ -59,6 +59,16 @@ export function* wordsIn(text: string): Generator<readonly string[]> {
 
 const charactersAtOnce = 10_000;
 
+/** The word at a place, from 0; undefined if there are not so many. */
+export function wordAt(text: string, place: number): string | undefined {
+  let before = 0;
+  for (const words of wordsIn(text)) {
+    if (place < before + words.length) return words[place - before];
+    before += words.length;
+  }
+  return undefined;
+}
+
 /** The second word and the last but one of them; undefined where there are fewer than two. */
 export function secondFromBothEnds(text: string): readonly (string | undefined)[] {
   const sentences = sentencesIn(text);
@@ -88,10 +98,13 @@ function withFinalStopApart(sentence: string): string {
 function finalStopOf(text: string): number {
   let end = text.length;
   while (end > 0 && isSpace(text.charCodeAt(end - 1))) end--;
-  while (end > 0 && '])}>"\'\u00bb\u201d\u2019 '.includes(text.charAt(end - 1))) end--;
+  while (end > 0 && mayFollow.has(text.charCodeAt(end - 1))) end--;
   const stands = end > 1 && text.charAt(end - 1) === '.' && text.charAt(end - 2) !== '.';
   return stands && !/ (?:"|'')/.test(text.slice(end)) ? end - 1 : -1;
 }
+
+/** What may stand between the full stop of a sentence and its end. */
+const mayFollow = new Set(Array.from('])}>"\'\u00bb\u201d\u2019 ', (one) => one.charCodeAt(0)));
 
 /**
  * The words of sentences, each of which ends with white space. The rules look no further than a space, and most of
@@ -121,9 +134,14 @@ function wordsOf(text: string): readonly string[] {
     from = to;
   }
   if (odd === '') return words;
-  const pieces = byRules(odd).split(border).map(atBlanks);
+  const pieces = byRules(odd).split(border);
   let piece = 0;
-  return words.flatMap((one) => (one === border ? (pieces[piece++] ?? []) : one));
+  const all: string[] = [];
+  for (const one of words) {
+    if (one === border) takeAtBlanks(pieces[piece++] ?? '', all);
+    else all.push(one);
+  }
+  return all;
 }
 
 /** Stands after a piece that goes through the rules; no text has this noncharacter. */
@@ -330,11 +348,15 @@ const contractions: readonly Rule[] = [
 /** What stands between white space, as Python's `split` cuts it. */
 export function atBlanks(text: string): readonly string[] {
   const words: string[] = [];
+  takeAtBlanks(text, words);
+  return words;
+}
+
+function takeAtBlanks(text: string, words: string[]): void {
   let start = 0;
   for (let index = 0; index <= text.length; index++) {
     if (index < text.length && !isBlank(text.charCodeAt(index))) continue;
     if (index > start) words.push(text.slice(start, index));
     start = index + 1;
   }
-  return words;
 }

@@ -308,6 +308,8 @@ export const titleCase = family(
 function firstSmall(text: string): string | undefined {
   for (const words of wordsIn(text)) {
     const wrong = words.find((one) => {
+      // Most have a capital or are a mark, and no small letter comes before this one.
+      if (one.charCodeAt(0) < 0x61) return false;
       const first = firstOf(one);
       const rest = one.slice(first.length);
       return isLower(first) && (isLower(rest) || isUpper(rest));

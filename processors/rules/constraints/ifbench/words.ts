@@ -1,6 +1,6 @@
 import { family, type Verdict } from '../constraint.ts';
 import { counted, quoted, strip } from '../text.ts';
-import { atBlanks, secondFromBothEnds, wordsIn } from '../words.ts';
+import { atBlanks, secondFromBothEnds, wordAt } from '../words.ts';
 import {
   bare,
   firstOf,
@@ -140,18 +140,19 @@ export const lastFirst = family(
   {
     describe: () => 'Begin each sentence with the last word of the one before.',
     check: (response) => {
-      const sentences = sentencesOf(response).map((sentence) => ({
-        last: atBlanks(trimEnd(sentence)).at(-1)?.toLowerCase(),
-        first: atBlanks(trimStart(sentence))[0]?.toLowerCase(),
-      }));
-      const wrong = sentences.findIndex(({ last }, index) => {
+      const sentences = sentencesOf(response);
+      const firstWord = (sentence: string) => atBlanks(trimStart(sentence))[0]?.toLowerCase();
+      const lastWord = (sentence: string) => atBlanks(trimEnd(sentence)).at(-1)?.toLowerCase();
+      const wrong = sentences.findIndex((sentence, index) => {
         const next = sentences[index + 1];
-        return next !== undefined && (last === undefined || last !== next.first);
+        if (next === undefined) return false;
+        const last = lastWord(sentence);
+        return last === undefined || last !== firstWord(next);
       });
       return unless(
         wrong < 0
           ? null
-          : `sentence ${wrong + 2} begins with ${quoted(sentences[wrong + 1]?.first ?? '')}; ${quoted(sentences[wrong]?.last ?? '')} wanted`,
+          : `sentence ${wrong + 2} begins with ${quoted(firstWord(sentences[wrong + 1] ?? '') ?? '')}; ${quoted(lastWord(sentences[wrong] ?? '') ?? '')} wanted`,
         'each sentence takes up the one before',
       );
     },
@@ -205,8 +206,7 @@ export const keywordsSpecificPosition = family<{ keyword: string; n: number; m: 
       `Let ${quoted(keyword)} be word ${place} of sentence ${sentence}.`,
     check: (response, { keyword, n: sentence, m: place }) => {
       const sentences = sentencesOf(response);
-      const words = [...wordsIn(sentences[sentence - 1] ?? '')].flat();
-      const found = words[place - 1];
+      const found = wordAt(sentences[sentence - 1] ?? '', place - 1);
       return {
         satisfied: found === keyword,
         detail:
