@@ -122,3 +122,35 @@ describe('steps', () => {
     expect(why).toEqual([`1/a/0/r.0: ${found}`]);
   });
 });
+
+describe('the manifest', () => {
+  const asked = 'punctuation:no_comma';
+  const checked = (name: string, outcome: 'broken' | 'satisfied') => {
+    const row = verdicts(name);
+    const checks = [{ id: asked, outcome, detail: '' }];
+    return { ...row, judged: row.judged.map((one) => ({ ...one, checks })) };
+  };
+  const written = { verdicts: [checked('a', 'broken'), checked('b', 'satisfied')] };
+
+  test('says how far the votes agree with code, where verdicts are read', async () => {
+    // Of each record the votes let the first response pass and fail the second.
+    const { manifest } = await exportedOf(
+      written,
+      settingsWith(allOff, { formats: ['trl'], sets: ['refiner_sft'] }),
+    );
+    expect(manifest['judge_audit']).toEqual({
+      [asked]: {
+        ...{ broken: 2, falsePasses: 1, kept: 2, falseFails: 1 },
+        ...{ agreement: 0.5, falsePass: 0.5, falseFail: 0.5 },
+      },
+    });
+  });
+
+  test('says nothing of it where none are', async () => {
+    const { manifest } = await exportedOf(
+      written,
+      settingsWith(allOff, { formats: ['trl'], sets: ['preference'] }),
+    );
+    expect(manifest['judge_audit']).toBeNull();
+  });
+});
