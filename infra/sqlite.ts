@@ -281,6 +281,8 @@ export function createGroupCommit(
         if (lingering !== controller) return;
         isDue = true;
         if (flushing) return;
+        // Over by itself: to abort it as well would only make an error that nobody hears of.
+        lingering = null;
         commit();
         flush();
       },

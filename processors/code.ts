@@ -1,6 +1,13 @@
 import type { Check, Constraint, JudgeBy } from '../schemas/records.ts';
 import { PermanentError, type Context } from './processor.ts';
-import { checksOn, decidedByCode, isCheckable, judgeOf, type CodeDecision } from './rules/code.ts';
+import {
+  checksOn,
+  decidedByCode,
+  isCheckable,
+  judgeOf,
+  lacksJudge,
+  type CodeDecision,
+} from './rules/code.ts';
 
 /** A record of an instruction: what it asks for, and who judges. */
 export interface Asked {
@@ -28,7 +35,7 @@ export function checked(
  */
 export function mustBeJudgeable(record: Asked, { settings }: Pick<Context, 'settings'>): void {
   const by = judgeOf(record, settings);
-  if (by !== 'code' && settings.models.judge === '') {
+  if (lacksJudge(record, settings)) {
     throw new PermanentError(
       'no-judge',
       `${record.id} wants a model's votes (judge_by: ${by}), but the iteration has no judge; ` +

@@ -135,8 +135,8 @@ async function checksIn(
     // A text that was judged before has what was found then, be it of a node beside the path.
     return checks.get(equalTo) ?? (await of(equalTo));
   };
+  const response = verdicts?.judged.find(({ index }) => index === rejected_index);
   for (const { node_id: node, parent_id: parent } of path) {
-    const response = verdicts?.judged.find(({ index }) => index === rejected_index);
     checks.set(node, parent === null ? (response?.checks ?? null) : await of(node));
   }
   return checks;

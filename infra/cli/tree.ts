@@ -176,26 +176,24 @@ async function childrenIn(
 }
 
 function treeJson(tree: Tree): object {
-  const { id, negative, refinement, outcome, children } = tree;
+  const { id, negative, refinement, outcome } = tree;
+  const nodes = [...tree.children.values()].flat();
+  const checks = new Map<string, readonly Check[] | null>([
+    [root, tree.root.checks],
+    ...nodes.map((node) => [node.node_id, node.checks] as const),
+  ]);
   return {
     id,
     outcome: outcome?.outcome ?? null,
     accepted: refinement?.node_id ?? null,
     path: refinement?.path.map(({ node_id }) => node_id) ?? [],
     root: negative && { ...negative, value: tree.root.value, ...foundJson(tree.root.checks) },
-    nodes: [...children.values()]
-      .flat()
-      .map((node) => ({ ...node, ...foundJson(checksIn(tree, node)) })),
+    // A node whose text was judged before has what was found then.
+    nodes: nodes.map((node) => ({
+      ...node,
+      ...foundJson(checks.get(node.equal_to ?? node.node_id) ?? null),
+    })),
   };
-}
-
-/** A node whose text was judged before has what was found then. */
-function checksIn({ children, root: start }: Tree, node: SearchNode): readonly Check[] | null {
-  if (node.equal_to === null) return node.checks;
-  if (node.equal_to === root) return start.checks;
-  return (
-    [...children.values()].flat().find(({ node_id: id }) => id === node.equal_to)?.checks ?? null
-  );
 }
 
 function treeText(tree: Tree, full: boolean): string {

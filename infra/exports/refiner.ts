@@ -93,8 +93,8 @@ export async function refinerRows(
     if (iteration) row.judged.forEach(judged);
     if (!iteration || !stays({ kind: 'verdicts', row })) continue;
     for (const { index, text } of row.responses) {
-      const judged = row.judged.filter((one) => one.index === index);
-      const { pass, fail } = verdictRows({ ...row, judged }, iteration.prompts);
+      const its = { ...row, judged: row.judged.filter((one) => one.index === index) };
+      const { pass, fail } = verdictRows(its, iteration.prompts);
       for (const one of pass) {
         if (good({ ...row, id: one.id }, text)) keep('pass', one, row.instruction_id);
       }

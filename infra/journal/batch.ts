@@ -57,9 +57,11 @@ export class PackedAnswers {
     return taken;
   }
 
-  /** Takes a buffer back, to use it again. */
+  /** Takes a buffer back, to use it again, unless there is a larger one: a batch of notes alone has none to speak of. */
   giveBack(buffer: ArrayBuffer): void {
-    if (buffer.byteLength <= bytesKept) this.#spare = buffer;
+    const { byteLength } = buffer;
+    if (byteLength <= bytesKept && byteLength > (this.#spare?.byteLength ?? 0))
+      this.#spare = buffer;
   }
 
   #room(bytes: number): Buffer {

@@ -35,6 +35,9 @@ export interface Journal {
   close(): Promise<void>;
 }
 
+/** Letters of their ids that the draws of a request have in common: they lie side by side, and are looked up so. */
+export const familyLength = 24;
+
 /** One draw as it was answered. */
 export interface JournalEntry {
   readonly choice: Choice;

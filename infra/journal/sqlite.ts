@@ -1,7 +1,7 @@
 import { zstdDecompressSync } from 'node:zlib';
 import { openDatabase, type Database, type SqlRow } from '../sqlite.ts';
 import type { Time } from '../time.ts';
-import type { Journal, JournalEntry } from './journal.ts';
+import { familyLength, type Journal, type JournalEntry } from './journal.ts';
 import { createCounters } from './counters.ts';
 import { createWriter } from './writer.ts';
 
@@ -143,8 +143,6 @@ export function readNote(file: string, key: string): string | null {
     view.close();
   }
 }
-/** Draws of one request have so many letters of their ids in common (`infra/model/draw.ts`). */
-const familyLength = 24;
 
 function finderIn(database: Database): Journal['find'] {
   const findDraws = database.prepare(

@@ -42,7 +42,7 @@ export function createWriter(options: WriterOptions): Writer {
   let waiting: Waiting[] = [];
   /** Of those that wait. */
   const answers = new PackedAnswers();
-  let notes: Batch['notes'][number][] = [];
+  const notes: Batch['notes'][number][] = [];
   let bytesWaiting = 0;
   let lingering: AbortController | null = null;
   let writing: Promise<void> | null = null;
@@ -68,7 +68,7 @@ export function createWriter(options: WriterOptions): Writer {
       waiting = [];
       bytesWaiting = 0;
       const counters = options.takeCounters();
-      const failed = await send({ answers: answers.take(), notes: takeNotes(), counters });
+      const failed = await send({ answers: answers.take(), notes: notes.splice(0), counters });
       if (failed === null) {
         for (const { resolve } of batch) resolve();
       } else {
@@ -80,12 +80,6 @@ export function createWriter(options: WriterOptions): Writer {
     }
     // In the same turn as the last look at what waits: whatever comes from now on goes for itself.
     writing = null;
-  }
-
-  function takeNotes(): Batch['notes'] {
-    const taken = notes;
-    notes = [];
-    return taken;
   }
 
   /** One at a time. */
@@ -130,7 +124,7 @@ export function createWriter(options: WriterOptions): Writer {
     time.sleep(lingerMs, controller.signal).then(
       () => {
         if (lingering !== controller) return;
-        // Over by itself: to abort it as well would cost more than the rest of this.
+        // Over by itself: to abort it as well would only make an error that nobody hears of.
         lingering = null;
         go();
       },

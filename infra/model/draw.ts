@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import type { ModelRequest } from '../../processors/processor.ts';
+import { familyLength } from '../journal/journal.ts';
 
 /** Whose draws these are: what the runtime knows and the processor does not say. */
 export interface Origin {
@@ -54,9 +55,6 @@ export function drawsOf(origin: Origin, request: ModelRequest): DrawsAsked {
     seedAt: (place) => seedOf(digest([shared, place])),
   };
 }
-
-/** Letters of an id that the draws of a request have in common. */
-const familyLength = 24;
 
 /** One of `count` shares, always the same for the same text. */
 export const shareOf = (text: string, count: number): number => seedOf(digest(text)) % count;

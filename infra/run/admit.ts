@@ -1,5 +1,5 @@
 import { PermanentError } from '../../processors/processor.ts';
-import { judgeOf } from '../../processors/rules/code.ts';
+import { judgeOf, lacksJudge } from '../../processors/rules/code.ts';
 import type { Settings } from '../../processors/settings.ts';
 import type { Instruction } from '../../schemas/records.ts';
 import { partitionOf } from '../../topology/partition.ts';
@@ -147,11 +147,12 @@ export async function admit(
 
 /** An instruction that wants votes where nobody votes: a sentence with what to do; null if it can be judged. */
 export function withoutJudge(
-  { id, source, source_line: line, judge_by }: Instruction,
+  instruction: Instruction,
   settings: Pick<Settings, 'judge' | 'models'>,
 ): string | null {
-  const by = judgeOf({ judge_by }, settings);
-  if (by === 'code' || settings.models.judge !== '') return null;
+  if (!lacksJudge(instruction, settings)) return null;
+  const { id, source, source_line: line } = instruction;
+  const by = judgeOf(instruction, settings);
   return (
     `${source}:${line}: ${oneLine(JSON.stringify(id), 80)} wants a model's votes (judge_by: ${by}), and no judge is ` +
     'configured; give models.judge a url and a model in the config, or the instruction judge_by: code.'

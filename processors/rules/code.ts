@@ -47,6 +47,12 @@ export const judgeOf = (
   { judge }: { readonly judge: Pick<Settings['judge'], 'by'> },
 ): JudgeBy => record.judge_by ?? judge.by;
 
+/** Whether votes are wanted on what comes of a record, and the iteration has nobody who votes. */
+export const lacksJudge = (
+  record: { readonly judge_by: JudgeBy | null },
+  settings: Pick<Settings, 'judge' | 'models'>,
+): boolean => settings.models.judge === '' && judgeOf(record, settings) !== 'code';
+
 /** What code alone decides of a text. */
 export interface CodeDecision {
   /** Comparable with the share of yes of votes: not above the gate for a text that code refuses. */

@@ -5,7 +5,7 @@ import { auditReport, auditWith, type Audit } from '../../processors/rules/audit
 import { gateOf, passes } from '../../processors/rules/tree.ts';
 import { parseVote, parseVoteStrictly } from '../../processors/rules/vote.ts';
 import type { Settings } from '../../processors/settings.ts';
-import type { Check, Constraint, Instruction, JudgeBy, Vote } from '../../schemas/records.ts';
+import type { Check, Constraint, Instruction, JudgeBy } from '../../schemas/records.ts';
 import { dataflow } from '../../topology/dataflow.ts';
 import { topics } from '../../topology/topics.ts';
 import { fromJson } from '../../infra/input/instruction.ts';
@@ -13,6 +13,7 @@ import { rowsMade } from '../oracle/cases.ts';
 import { judgedBy } from '../support/judged-by.ts';
 import { drive } from '../support/drive.ts';
 import { refined, script, settingsWith, type Script } from '../support/script.ts';
+import { votesOf } from '../support/votes.ts';
 
 /** Constraints that code checks, within the dataflow: alone, with a veto, and as a silent witness of the votes. */
 const noComma: Constraint = { id: 'punctuation:no_comma', arguments: '{}' };
@@ -284,13 +285,6 @@ test('with the model as the judge, code looks on and decides nothing', async () 
 });
 
 describe('the audit', () => {
-  const votes = (letters: string) =>
-    Array.from(letters, (letter): Vote => ({
-      vote: letter === 'y' ? 'yes' : 'no',
-      critique: '',
-      reasoning: null,
-      finish_reason: 'stop',
-    }));
   const checks = (...outcomes: readonly Check['outcome'][]) =>
     outcomes.map((outcome, index): Check => ({ id: `k${index}`, outcome, detail: '' }));
 
@@ -317,7 +311,7 @@ describe('the audit', () => {
     ['nor does code that knows nothing', 'y', ['unknown'], {}],
     ['nor a text without votes', '', ['broken'], {}],
   ] as const)('%s', (_name, letters, outcomes, expected) => {
-    const audit: Audit = auditWith({}, { votes: votes(letters), checks: checks(...outcomes) });
+    const audit: Audit = auditWith({}, { votes: votesOf(letters), checks: checks(...outcomes) });
     expect(auditReport(audit)).toMatchObject(expected);
     expect(Object.keys(audit)).toEqual(Object.keys(expected));
   });

@@ -3,21 +3,15 @@ import { latestAudit } from '../../infra/run/audit.ts';
 import type { Serde } from '../../infra/codec/serde.ts';
 import type { Log } from '../../infra/log/log.ts';
 import { auditReport } from '../../processors/rules/audit.ts';
-import type { Check, SearchNode, Verdicts, Vote } from '../../schemas/records.ts';
+import type { Check, SearchNode, Verdicts } from '../../schemas/records.ts';
 import { nameOnLog, type TopicInfo } from '../../topology/topology.ts';
 import { topics } from '../../topology/topics.ts';
 import { decode, encode, logOf, node, verdicts } from '../exports/support.ts';
+import { votesOf } from '../support/votes.ts';
 
 const noComma = 'punctuation:no_comma';
 const lowercase = 'change_case:english_lowercase';
 
-const votes = (letters: string): readonly Vote[] =>
-  Array.from(letters, (letter) => ({
-    vote: letter === 'y' ? 'yes' : 'no',
-    critique: '',
-    reasoning: null,
-    finish_reason: 'stop',
-  }));
 const checks = (outcomes: Readonly<Record<string, Check['outcome']>>): readonly Check[] =>
   Object.entries(outcomes).map(([id, outcome]) => ({ id, outcome, detail: '' }));
 
@@ -26,11 +20,11 @@ const judged = (name: string, letters: string, said: readonly Check[]): Verdicts
   const row = verdicts(name);
   const [first] = row.judged;
   if (!first) throw new Error('a record without a verdict');
-  return { ...row, judged: [{ ...first, votes: votes(letters), checks: said }] };
+  return { ...row, judged: [{ ...first, votes: votesOf(letters), checks: said }] };
 };
 const searched = (name: string, letters: string, said: readonly Check[]): SearchNode => ({
   ...node(name, 0, 0.6),
-  votes: votes(letters),
+  votes: votesOf(letters),
   checks: said,
 });
 

@@ -13,7 +13,8 @@ import {
   type TrainingRow,
 } from '../../../processors/rules/training.ts';
 import { tally } from '../../../processors/rules/vote.ts';
-import type { PathNode, Refinement, SearchNode, Verdicts, Vote } from '../../../schemas/records.ts';
+import type { PathNode, Refinement, SearchNode, Verdicts } from '../../../schemas/records.ts';
+import { votesOf } from '../../support/votes.ts';
 
 const prompts = {
   judge: { template: 'judge {{response}}', hash: 'j' },
@@ -103,17 +104,11 @@ describe('(b) of each tree one critique above one half and one below', () => {
 
 describe('(c) one critique of the majority where the votes said both', () => {
   const verdicts = (letters: string): Verdicts => {
-    const votes = Array.from(letters, (letter, index): Vote => ({
-      vote: ({ y: 'yes', n: 'no' } as const)[letter] ?? 'invalid',
-      critique: String(index),
-      reasoning: null,
-      finish_reason: 'stop',
-    }));
     return {
       id: '1/a',
       messages,
       responses: [{ index: 0, text: 'hi', reasoning: null, finish_reason: 'stop' }],
-      judged: [tally(0, votes)],
+      judged: [tally(0, votesOf(letters))],
     } as unknown as Verdicts;
   };
 

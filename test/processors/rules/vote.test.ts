@@ -11,14 +11,9 @@ import {
   voteOf,
 } from '../../../processors/rules/vote.ts';
 import type { Vote } from '../../../schemas/records.ts';
+import { votesOf } from '../../support/votes.ts';
 
-const votes = (letters: string): readonly Vote[] =>
-  Array.from(letters, (letter, index) => ({
-    vote: ({ y: 'yes', n: 'no' } as const)[letter] ?? 'invalid',
-    critique: `critique ${index}`,
-    reasoning: null,
-    finish_reason: 'stop',
-  }));
+const votes = (letters: string) => votesOf(letters, (index) => `critique ${index}`);
 
 describe('a vote is the first Yes or No between the first and the second "Final Judgement"', () => {
   test.each([
